@@ -1,0 +1,215 @@
+"""What pacing asks for, what bidding proposes, and what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import polars as pl
+
+from domain.errors import InvalidPlan
+from domain.groups import Groups
+from domain.problem import Certificate, Status
+from domain.tables import Floats, check
+from domain.time import Hour
+
+
+@dataclass(frozen=True, slots=True)
+class RowReport:
+    """One target as it stands at an hour.
+
+    Attributes
+    ----------
+    kind, group, target
+        Kind of row, label of the group, right number as the trader wrote it.
+    spent, gained
+        What the group has bought since the target's start: spend, and matured gmv.
+    right
+        Right side of the row for the rest of the horizon.
+    binds
+        Whether it binds in the planned rest.
+    shadow_price
+        d gmv / d right side.
+    words
+        One sentence a trader reads.
+    """
+
+    kind: str
+    group: str
+    target: float
+    spent: float
+    gained: float
+    right: float
+    binds: bool
+    shadow_price: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpendTargets:
+    """What each group should spend in an hour, and at which price of money.
+
+    Attributes
+    ----------
+    hour
+        The hour that is decided.
+    groups
+        Tree that the arrays below follow.
+    amount, ceiling
+        (n_groups,) aim and hard limit of spend in this hour, account currency; ``inf`` = no limit.
+    theta, offset
+        (n_units,) price of money and click-value offset (see `Solution`); theta ``inf`` = do not bid.
+    status
+        State of the rest of the horizon.
+    rows
+        Each target as it stands.
+    certificate
+        Of the horizon's program; ``None`` where no program was solved (fallback).
+    reason
+        Why, in one sentence.
+    trim
+        Factor that the controller put on theta, 1 = none.
+    attempts
+        Methods that failed before this answer.
+    """
+
+    hour: Hour
+    groups: Groups
+    amount: Floats
+    ceiling: Floats
+    theta: Floats
+    offset: Floats
+    status: Status
+    rows: tuple[RowReport, ...]
+    certificate: Certificate | None
+    reason: str
+    trim: float = 1.0
+    attempts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.groups.names)
+        if self.amount.shape != (n,) or self.ceiling.shape != (n,):
+            raise InvalidPlan(f"spend targets for {self.hour}: need one amount and ceiling for each of {n} groups")
+        if not bool(((self.amount >= 0) & (self.amount <= self.ceiling * (1 + 1e-9) + 1e-9)).all()):
+            worst = int((self.amount - self.ceiling).argmax())
+            raise InvalidPlan(
+                f"spend target for {self.hour}, {self.groups.names[worst]}: need 0 <= amount <= ceiling, "
+                f"got amount={self.amount[worst]} and ceiling={self.ceiling[worst]}"
+            )
+
+
+class Action(StrEnum):
+    """What a plan does with a unit."""
+
+    SET = "set"  #: a new bid
+    KEEP = "keep"  #: the bid stays: it is right, or the change is not worth an edit
+    PAUSE = "pause"  #: no bid in this hour
+    HOLD = "hold"  #: the bid stays because we may not or dare not decide
+    BID_UNKNOWN = "bid_unknown"  #: a bid is advised, but the live bid is unknown, so nothing can be sent
+
+
+ACTION = pl.Enum([a.value for a in Action])
+
+#: One row per unit of a plan. `spend` .. `gmv` are expected for the hour at `bid_cpc`, with 80 % bands.
+PLAN: Mapping[str, pl.DataType] = {
+    "unit_id": pl.String(),
+    "campaign": pl.String(),
+    "action": ACTION,
+    "bid_cpc": pl.Float64(),
+    "live_bid_cpc": pl.Float64(),
+    "click_value": pl.Float64(),
+    "theta": pl.Float64(),
+    "offset": pl.Float64(),
+    "evidence_clicks": pl.Float64(),
+    "limit": pl.String(),  # which limit or rule shaped the bid; null = none
+    "impressions": pl.Float64(),
+    **{f"{name}{end}": pl.Float64() for name in ("spend", "clicks", "orders", "gmv") for end in ("", "_low", "_high")},
+}
+
+#: What guardrails or the breaker changed.
+INTERVENTIONS: Mapping[str, pl.DataType] = {
+    "unit_id": pl.String(),
+    "rule": pl.String(),
+    "before": pl.Float64(),
+    "after": pl.Float64(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BidPlan:
+    """The table of bids for an hour of an account, with its reasons.
+
+    `units` has columns `PLAN`; `interventions` has columns `INTERVENTIONS`.
+    """
+
+    account: str
+    hour: Hour
+    units: pl.DataFrame
+    targets: SpendTargets | None
+    interventions: pl.DataFrame
+    status: Status
+    reason: str
+    notes: tuple[str, ...] = ()
+    attempts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check(self.units, PLAN, f"plan for {self.hour}")
+        check(self.interventions, INTERVENTIONS, f"interventions for {self.hour}")
+        bad = self.units.filter(
+            ~(pl.col("bid_cpc").is_null() | (pl.col("bid_cpc").is_finite() & (pl.col("bid_cpc") >= 0)))
+        )
+        if bad.height:
+            raise InvalidPlan(
+                f"plan for {self.hour}: bids that are negative or not finite: {bad['unit_id'].head(5).to_list()}"
+            )
+
+
+class ReceiptState(StrEnum):
+    """What the platform did with one bid."""
+
+    APPLIED = "applied"
+    ADJUSTED = "adjusted"  #: applied at another value
+    REJECTED = "rejected"
+    UNSEEN = "unseen"  #: not answered yet
+    NOT_SENT = "not_sent"
+
+
+RECEIPTS: Mapping[str, pl.DataType] = {
+    "unit_id": pl.String(),
+    "state": pl.Enum([s.value for s in ReceiptState]),
+    "bid_cpc": pl.Float64(),
+    "reason": pl.String(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """One row per unit that was sent, columns `RECEIPTS`."""
+
+    rows: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        check(self.rows, RECEIPTS, "receipts")
+
+
+class DecisionState(StrEnum):
+    """Where a decision stands."""
+
+    OPEN = "open"  #: stored, not sent yet
+    AWAITING = "awaiting_approval"
+    PUBLISHED = "published"
+    SHADOW = "shadow"  #: stored, by choice not sent
+    EXPIRED = "expired"  #: nobody approved it in time
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision of one account and hour, as journalled: stored before it is sent, one per (account, hour)."""
+
+    account: str
+    hour: Hour
+    state: DecisionState
+    plan: BidPlan
+    receipts: Receipts | None
+    known: Mapping[str, float] = field(default_factory=dict[str, float])
+    decided_at: datetime | None = None
