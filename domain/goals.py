@@ -6,6 +6,7 @@ kind, a number and the group it stands on; the optimizer makes a row of it.
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from domain.errors import ConfigError
@@ -68,6 +69,9 @@ class Target:
         Group it stands on: ``(Scope.CAMPAIGN, "Campaign 7")``; the account's key is empty.
     period
         Stretch of time it speaks of.
+    since
+        Instant from which purchases count for a horizon target; ``None`` = the promotion's start, or all
+        that is known where there is no promotion.
     """
 
     kind: TargetKind
@@ -75,6 +79,7 @@ class Target:
     scope: Scope = Scope.ACCOUNT
     key: str = ""
     period: Period = Period.HORIZON
+    since: datetime | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0) or (self.kind is TargetKind.ROI and self.value > 1000):

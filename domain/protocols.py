@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+import polars as pl
+
 from domain.goals import Goals
 from domain.groups import Groups
 from domain.limits import BidLimits
@@ -86,5 +88,9 @@ class Journal(Protocol):
     def find(self, hour: Hour) -> Decision | None: ...
 
     def open(self, plan: BidPlan, known: Known) -> Decision: ...
+
+    def planned(self, hour: Hour, lookback_hours: int) -> pl.DataFrame:
+        """Rows `PLANNED` of decisions for the `lookback_hours` hours before `hour`, oldest first."""
+        ...
 
     def close(self, decision: Decision, receipts: Receipts | None) -> Decision: ...

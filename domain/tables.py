@@ -90,6 +90,15 @@ BIDS: Mapping[str, pl.DataType] = {
     "edits_today": pl.Int64(),
 }
 
+#: What earlier decisions planned for their hour, one row per hour and group: the controller's memory.
+PLANNED: Mapping[str, pl.DataType] = {
+    "start_utc": UTC_TIME,
+    "group": pl.String(),
+    "amount": pl.Float64(),  # spend aimed at in that hour, account currency
+    "theta": pl.Float64(),  # price of money of the group's units (spend-weighted), after the trim
+    "trim": pl.Float64(),  # factor that the controller put on theta
+}
+
 #: What a platform's report says of units and hours; `learned_at` is when it could first be read.
 REPORT: Mapping[str, pl.DataType] = {
     "unit_id": pl.String(),
@@ -237,6 +246,7 @@ class Known:
     live_bids: BidTable
     budgets: pl.DataFrame = field(default_factory=lambda: empty(BUDGETS))
     priors: Priors = field(default_factory=Priors)
+    planned: pl.DataFrame = field(default_factory=lambda: empty(PLANNED))
 
     def __post_init__(self) -> None:
         check(self.units, UNITS, "units")
