@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+import numpy as np
 import polars as pl
 
 from domain.errors import InvalidPlan
 from domain.groups import Groups
 from domain.problem import Certificate, Status
-from domain.tables import Floats, check
+from domain.tables import PLANNED, Floats, check
 from domain.time import Hour
 
 
@@ -96,6 +97,21 @@ class SpendTargets:
                 f"spend target for {self.hour}, {self.groups.names[worst]}: need 0 <= amount <= ceiling, "
                 f"got amount={self.amount[worst]} and ceiling={self.ceiling[worst]}"
             )
+
+    def planned(self) -> pl.DataFrame:
+        """Rows `PLANNED`: what the controller of later hours wants to remember, one row per group."""
+        finite = np.isfinite(self.theta)
+        count = self.groups.rolled_up(finite.astype(np.float64))
+        total = self.groups.rolled_up(np.where(finite, self.theta, 0.0))
+        n = len(self.groups.names)
+        columns = {
+            "start_utc": [self.hour.start] * n,
+            "group": list(self.groups.names),
+            "amount": self.amount,
+            "theta": np.where(count > 0, total / np.maximum(count, 1.0), np.inf),
+            "trim": np.full(n, self.trim),
+        }
+        return pl.DataFrame(columns, schema=dict(PLANNED))
 
 
 class Action(StrEnum):

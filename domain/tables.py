@@ -95,7 +95,7 @@ PLANNED: Mapping[str, pl.DataType] = {
     "start_utc": UTC_TIME,
     "group": pl.String(),
     "amount": pl.Float64(),  # spend aimed at in that hour, account currency
-    "theta": pl.Float64(),  # price of money of the group's units (spend-weighted), after the trim
+    "theta": pl.Float64(),  # mean price of money of the group's units, after the trim
     "trim": pl.Float64(),  # factor that the controller put on theta
 }
 
