@@ -1,0 +1,91 @@
+"""The desk: everything one account's hour needs, in one place. Live, simulated and by-hand runs differ only here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from domain.account import Account, Mode
+from domain.goals import Goals
+from domain.groups import Groups
+from domain.limits import BidLimits
+from domain.phases import PromotionCalendar
+from domain.protocols import AdPlatform, AsOf, BidPolicy, Guardrail, Journal, Pacer, ReportStore, ResponseModel
+from domain.tables import Known
+from domain.time import Hour, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Which hours a decision looks ahead over.
+
+    A promotion's decision looks to the promotion's end; an ordinary day's to the end of the local day.
+    """
+
+    calendar: PromotionCalendar
+    account: Account
+
+    def hours_from(self, hour: Hour) -> Sequence[Hour]:
+        """Hours from the one that is decided to the end of the horizon; at least that one hour."""
+        window = self.calendar.window
+        if window is not None and hour.start in window:
+            end = window.end
+        else:
+            local = hour.local(self.account.tz)
+            end = (local.replace(hour=0, minute=0) + timedelta(days=1)).astimezone(hour.start.tzinfo)
+            if window is not None and hour.start < window.start:
+                end = min(end, window.start)
+        return [hour, *Window(hour.end, end).hours()] if end > hour.end else [hour]
+
+
+@dataclass(slots=True)
+class Desk:
+    """One account's desk.
+
+    Attributes
+    ----------
+    account, goals, calendar, limits
+        What the trader said, as in force at the hour.
+    platform, reports, asof, journal
+        Where rows come from and go to.
+    model, pacer, policy, guardrails
+        Who thinks. Guardrails review in order; the breaker comes last and has the last word.
+    fallback
+        Pacer that needs neither forecast nor solver; ``None`` = hold live bids when the first one fails.
+    groups
+        Tree of the account's units; ``None`` = made from what is known at the hour.
+    lookback_hours
+        How far back reports are asked for again (late and restated rows).
+    """
+
+    account: Account
+    goals: Goals
+    calendar: PromotionCalendar
+    limits: BidLimits
+    platform: AdPlatform
+    reports: ReportStore
+    asof: AsOf
+    journal: Journal
+    model: ResponseModel
+    pacer: Pacer
+    policy: BidPolicy
+    guardrails: Sequence[Guardrail]
+    fallback: Pacer | None = None
+    groups: Groups | None = None
+    lookback_hours: int = 24 * 16
+    horizon: Horizon = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.horizon = Horizon(self.calendar, self.account)
+
+    def lookback(self, hour: Hour) -> Window:
+        """Window that reports are asked for: up to the start of the hour, never beyond."""
+        return Window(hour.start - timedelta(hours=self.lookback_hours), hour.start)
+
+    def groups_of(self, known: Known) -> Groups:
+        """Tree of the units that are known."""
+        return self.groups if self.groups is not None else Groups.from_units(known.units)
+
+    @property
+    def publishes(self) -> bool:
+        """Whether decisions go out by themselves."""
+        return self.account.mode is Mode.LIVE

@@ -1,0 +1,193 @@
+"""Receding horizon: every hour, re-solve all that is left and take the price of money of the present hour.
+
+The optimal price is the same for every hour that shares a row, if the forecast is right (it is the shadow
+price of one budget over the whole horizon); so warm-up, pre-sale, burst and return need no hand-made split,
+and the answer of a solve is one number per group (mathematics II.1-II.2). What was bought so far enters the
+right sides at its matured value, never at the reported one.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from domain.errors import OptimizationError
+from domain.goals import Goals, Scope, Target, TargetKind
+from domain.groups import Groups
+from domain.outlook import Outlook
+from domain.phases import PromotionCalendar
+from domain.plans import RowReport, SpendTargets
+from domain.problem import Solution, Status
+from domain.protocols import Solver
+from domain.tables import Floats, Known
+from pacing.horizon import HorizonProgram, PlacedRow, build
+from pacing.ledger import Ledger
+from pacing.trim import PiTrim
+
+TRIM_LOOKBACK_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class RecedingHorizon:
+    """The pacer of the product.
+
+    Attributes
+    ----------
+    solver
+        Solves the program of the rest of the horizon.
+    trim
+        Fast correction of the price on spend that leaves its plan; ``None`` = off.
+    """
+
+    solver: Solver
+    trim: PiTrim | None = field(default_factory=PiTrim)
+
+    def targets(
+        self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
+    ) -> SpendTargets:
+        """Prices and spend aims for the hour of `known`; raises `OptimizationError` where nothing solved."""
+        ledger = Ledger(known, outlook, groups)
+        program = build(outlook, goals, calendar, groups, ledger, known.account.tz)
+        solution = self.solver.solve(program.problem)
+        n, bins = groups.leaf.size, program.n_bins
+        theta = solution.theta.reshape(n, bins)[:, program.now_bin].copy()
+        offset = solution.offset.reshape(n, bins)[:, program.now_bin].copy()
+        spend = solution.spend.reshape(n, bins)[:, program.now_bin] * program.now_share
+        ceiling = _ceilings(program, groups)
+        theta[(ceiling <= 0)[groups.leaf]] = np.inf
+        trim = self._trim(known, goals, ledger)
+        amount = np.minimum(groups.rolled_up(spend), ceiling)
+        return SpendTargets(
+            hour=known.hour,
+            groups=groups,
+            amount=amount,
+            ceiling=ceiling,
+            theta=theta * trim,
+            offset=offset,
+            status=solution.status,
+            rows=_reports(program, solution),
+            certificate=solution.certificate,
+            reason=_reason(solution.status, program, solution, trim),
+            trim=trim,
+            attempts=solution.attempts,
+        )
+
+    def _trim(self, known: Known, goals: Goals, ledger: Ledger) -> float:
+        if self.trim is None or not known.planned.height:
+            return 1.0
+        planned = known.planned.filter(pl.col("group") == "account").sort("start_utc").tail(TRIM_LOOKBACK_HOURS)
+        spent = (
+            known.performance.filter((pl.col("grain") == "hour") & (pl.col("start_utc") >= planned["start_utc"].min()))
+            .group_by("start_utc")
+            .agg(pl.col("spend").sum())
+        )
+        actual = planned.join(spent, on="start_utc", how="left")["spend"].fill_null(float("nan")).to_list()
+        budgets = [t for t in goals.of(TargetKind.BUDGET) if t.scope is Scope.ACCOUNT]
+        used = float(ledger.since(budgets[0].since).spend[0]) / budgets[0].value if budgets else 1.0
+        return self.trim.factor(planned["amount"].to_list(), actual, used)
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorFallback:
+    """Prices without forecast or solver: dual mirror descent from the last known price.
+
+    lambda <- lambda exp(eta (spend / plan - 1)); needs only what earlier hours planned. Used where the
+    forecast or the solver fails in an expected way; raises `OptimizationError` where no earlier price exists.
+    """
+
+    eta: float = 0.1
+
+    def targets(
+        self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
+    ) -> SpendTargets:
+        """Continue the last prices, moved by the last hour's spend against its plan."""
+        last = known.planned.filter(pl.col("start_utc") == known.planned["start_utc"].max())
+        if not last.height:
+            raise OptimizationError(f"no earlier price to continue at {known.hour}; live bids are held")
+        price: dict[str, float] = dict(last.select("group", "theta").iter_rows())
+        plan: dict[str, float] = dict(last.select("group", "amount").iter_rows())
+        when = last["start_utc"][0]
+        spent = float(known.performance.filter(pl.col("start_utc") == when)["spend"].sum())
+        planned = plan.get("account", 0.0)
+        step = float(np.exp(self.eta * np.clip(spent / planned - 1.0, -1.0, 1.0))) if planned > 0 else 1.0
+        theta = np.array([price.get(name, np.inf) for name in groups.names])[groups.leaf] * step
+        n = len(groups.names)
+        amount = np.array([plan.get(name, 0.0) for name in groups.names])
+        return SpendTargets(
+            hour=known.hour,
+            groups=groups,
+            amount=amount,
+            ceiling=np.full(n, np.inf),
+            theta=theta,
+            offset=np.zeros(groups.leaf.size),
+            status=Status.SLACK,
+            rows=(),
+            certificate=None,
+            reason="no forecast or solver this hour: the last price, moved by the last hour's spend",
+            trim=step,
+        )
+
+
+def _ceilings(program: HorizonProgram, groups: Groups) -> Floats:
+    """(n_groups,) money left under budget rows that cover the present hour; ``inf`` where there is none."""
+    ceiling = np.full(len(groups.names), np.inf)
+    for row in program.rows:
+        if row.target.kind is TargetKind.BUDGET and not (row.start is None and row.target.period.value == "day"):
+            ceiling[row.group] = min(ceiling[row.group], row.right)
+    for g in range(1, len(groups.names)):
+        ceiling[g] = min(ceiling[g], ceiling[groups.parent[g]])
+    return ceiling
+
+
+def _reports(program: HorizonProgram, solution: Solution) -> tuple[RowReport, ...]:
+    """Each target once: rows of coming days of the same target are folded into the present one."""
+    found: dict[Target, RowReport] = {}
+    for k, row in enumerate(program.rows):
+        binds, price = bool(solution.row_binds[k]), float(solution.multipliers[k])
+        if row.target in found:
+            continue
+        found[row.target] = RowReport(
+            kind=row.target.kind.value,
+            group=row.target.label,
+            target=row.target.value,
+            spent=row.spent,
+            gained=row.gained,
+            right=row.right,
+            binds=binds,
+            shadow_price=price,
+            words=_words(row, binds, price),
+        )
+    return tuple(found.values())
+
+
+def _words(row: PlacedRow, binds: bool, price: float) -> str:
+    kind, where = row.target.kind, row.target.label
+    if kind is TargetKind.BUDGET:
+        left = f"{row.right:,.2f} of {row.target.value:,.2f} left on {where}"
+        return f"{left}; one more 100 of budget buys {100 * price:,.0f} gmv" if binds else f"{left}; it does not bind"
+    so_far = f"{row.gained / row.spent:.2f}" if row.spent > 0 else "nothing bought yet"
+    names = {TargetKind.ROI: "roi", TargetKind.CPC: "cpc", TargetKind.CPA: "cpa"}
+    head = f"{names[kind]} target {row.target.value:g} on {where}"
+    if kind is TargetKind.ROI:
+        head += f" (matured so far: {so_far})"
+    return f"{head} binds; 100 of slack buys {100 * price:,.0f} gmv" if binds else f"{head} is met with room"
+
+
+def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: float) -> str:
+    texts = {
+        Status.SLACK: "no target binds: every unit bids what a click is worth to it",
+        Status.BUDGET_BINDS: "the budget sets the price of money",
+        Status.ROI_BINDS: "the roi target sets the price of money",
+        Status.CPC_BINDS: "the cpc cap sets the price of money",
+        Status.CPA_BINDS: "the cpa target sets the price of money",
+        Status.BOTH_TIGHT: "budget and roi are tight at once",
+        Status.STARVED: "the targets leave next to nothing to buy",
+        Status.UNREACHABLE: "the targets cannot be met; this violates them least",
+    }
+    parts = [texts[status]]
+    if status in (Status.STARVED, Status.UNREACHABLE) and solution.certificate.words:
+        parts.append(solution.certificate.words)
+    if abs(trim - 1.0) > 0.005:
+        parts.append(f"price {'raised' if trim > 1 else 'lowered'} by {abs(trim - 1):.1%} because spend left its plan")
+    parts.extend(program.notes)
+    return "; ".join(parts)
