@@ -1,1 +1,1 @@
-"""Room cli."""
+"""The `steadybid` command. Heavy libraries load only in the command that uses them."""

@@ -18,7 +18,7 @@ planned, with each whole-horizon right side cut down to the segment's share of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,12 @@ from domain.outlook import Outlook
 from domain.phases import PromotionCalendar
 from domain.problem import Problem, RowKind, Rows
 from domain.tables import Floats
-from domain.time import Hour
+from domain.time import ONE_HOUR, Hour
 from pacing.ledger import Ledger
 
 MAX_BINS = 12
+#: Memory of a standing ratio target on ordinary days.
+EVERGREEN = timedelta(days=7)
 
 _ROW_KIND = {
     TargetKind.BUDGET: RowKind.BUDGET,
@@ -278,8 +280,12 @@ def _place(
                 found.append((PlacedRow(target, group, None, 0.0, 0.0, fresh), k))
         return found
     window = calendar.window
-    start = target.since or (window.start if window else None)
-    return [(_row(target, group, start, ledger, traffic_share), None)]
+    if window is not None and hour.start in window:
+        return [(_row(target, group, target.since or window.start, ledger, traffic_share), None)]
+    # Ordinary days have no end: what was over- or underachieved lately is evened out over a week, not today.
+    start = max(hour.start - EVERGREEN, min(target.since, hour.start)) if target.since else hour.start - EVERGREEN
+    share = min(1.0, len(ledger.outlook.hours) * ONE_HOUR / EVERGREEN)
+    return [(_row(target, group, start, ledger, share), None)]
 
 
 def _row(target: Target, group: int, start: datetime | None, ledger: Ledger, share: float) -> PlacedRow:
