@@ -45,7 +45,7 @@ class PiTrim:
         for plan, spend in zip(planned, actual, strict=True):
             if math.isnan(spend) or plan <= max(floor, 1e-12) or spend <= 0:
                 continue  # dark or capped: hold the integral
-            error = max(-1.0, min(1.0, math.log(spend / plan)))
+            error = math.log(max(1 / math.e, min(math.e, spend / plan)))
             integral = max(-self.bound, min(self.bound, self.leak * integral + error))
         gain = self.gain * (0.5 if budget_used < 0.5 else 1.0)
         return math.exp(gain * integral)
