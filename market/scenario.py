@@ -1,0 +1,406 @@
+"""Reads a scenario file: everything that makes one simulated world, and nothing that a policy may see directly.
+
+A scenario is TOML with one table per part of the world. Every key must be known and inside its bounds; a file
+that is not so is refused whole with file, key and remedy, because a silently ignored key is a wrong experiment.
+"""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, get_args
+from zoneinfo import ZoneInfo
+
+from domain.errors import ConfigError
+from domain.limits import BidLimits
+from domain.phases import Phase, PhaseKind, PromotionCalendar
+from domain.time import Hour, Window, zone
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Range of the numbers that a key may hold, both ends included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsPart:
+    """Which SKUs are advertised.
+
+    Attributes
+    ----------
+    count
+        Bid units; one per SKU.
+    campaigns
+        Campaigns they are dealt to, round robin, so that each holds SKUs of all sizes.
+    business_types
+        Names; campaigns are dealt to them in turn.
+    cold_share
+        Share of SKUs that are new: their prior conversion rate is little more than a guess.
+    """
+
+    count: Annotated[int, Between(1, 1_000_000)]
+    campaigns: Annotated[int, Between(1, 100_000)]
+    business_types: tuple[str, ...]
+    cold_share: Annotated[float, Between(0, 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class DemandPart:
+    """Click opportunities: shoppers who click the ad if they are shown it.
+
+    Attributes
+    ----------
+    clicks_per_hour
+        Mean over units of the opportunities in an ordinary hour (all factors 1).
+    size_spread
+        Standard deviation of the logarithm of a unit's size: heavy-tailed assortment.
+    overdispersion
+        Relative standard deviation of a unit's traffic in an hour, beyond Poisson noise.
+    ctr
+        Clicks per impression.
+    hour_of_day
+        24 factors, local time.
+    """
+
+    clicks_per_hour: Annotated[float, Between(1e-6, 1e6)]
+    size_spread: Annotated[float, Between(0, 3)]
+    overdispersion: Annotated[float, Between(0, 3)]
+    ctr: Annotated[float, Between(1e-6, 1)]
+    hour_of_day: Annotated[tuple[float, ...], Between(0, 100)]
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePart:
+    """What a click is worth.
+
+    Attributes
+    ----------
+    cvr_median, cvr_spread
+        Orders per click in an ordinary hour: median over units, standard deviation of its logarithm.
+    price_median, price_spread
+        Price of a SKU in account currency, likewise. The mean order is worth one price.
+    basket_spread
+        Standard deviation of the logarithm of single orders of the same SKU (mean kept).
+    """
+
+    cvr_median: Annotated[float, Between(1e-6, 1)]
+    cvr_spread: Annotated[float, Between(0, 3)]
+    price_median: Annotated[float, Between(1e-6, 1e9)]
+    price_spread: Annotated[float, Between(0, 3)]
+    basket_spread: Annotated[float, Between(0, 3)]
+
+
+@dataclass(frozen=True, slots=True)
+class RivalsPart:
+    """Market price of a click: log-normal for each unit and hour, paid as second price.
+
+    Attributes
+    ----------
+    price_per_value
+        Median market price as a share of the value of an ordinary click, over units.
+    level_spread
+        Standard deviation over units of the logarithm of that share: some niches are contested.
+    auction_spread, auction_spread_range
+        Mean over units of the standard deviation of the logarithm of single prices, and half its range.
+    rise, rise_at
+        Relative jump of all prices at a local time, which nobody forecast.
+    drift, drift_memory
+        Stationary standard deviation and hourly autocorrelation of the AR(1) of the log price level.
+    """
+
+    price_per_value: Annotated[float, Between(1e-6, 1e3)]
+    level_spread: Annotated[float, Between(0, 3)]
+    auction_spread: Annotated[float, Between(0.05, 3)]
+    auction_spread_range: Annotated[float, Between(0, 2)]
+    rise: Annotated[float, Between(-0.9, 10)]
+    rise_at: datetime
+    drift: Annotated[float, Between(0, 1)]
+    drift_memory: Annotated[float, Between(0, 0.9999)]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionPart:
+    """When a click that converts does so.
+
+    Attributes
+    ----------
+    same_hour_share
+        Share of orders in the hour of the click.
+    mean_lag_hours
+        Mean over all orders; those of later hours follow a geometric law from hour 1 on.
+    """
+
+    same_hour_share: Annotated[float, Between(0, 1)]
+    mean_lag_hours: Annotated[float, Between(0, 1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class PriorPart:
+    """How last month's model errs; all that a policy knows before the first report.
+
+    Attributes
+    ----------
+    cvr_bias
+        Common relative error of the conversion rates: 0.15 = 15 % too high.
+    cvr_noise, cvr_noise_cold
+        Standard deviation of the logarithm of each SKU's own error, and of each cold SKU's.
+    traffic_error_day, traffic_error_unit
+        Standard deviation of the logarithm of the traffic forecast's error by day and by SKU.
+    """
+
+    cvr_bias: Annotated[float, Between(-0.9, 10)]
+    cvr_noise: Annotated[float, Between(0, 3)]
+    cvr_noise_cold: Annotated[float, Between(0, 3)]
+    traffic_error_day: Annotated[float, Between(0, 3)]
+    traffic_error_unit: Annotated[float, Between(0, 3)]
+
+
+@dataclass(frozen=True, slots=True)
+class GoalsPart:
+    """What the account is asked to reach.
+
+    Attributes
+    ----------
+    budget
+        Account currency, over the whole scenario. Delivery stops when it is gone.
+    roi_of_budget_optimum
+        ROI target as a multiple of the ROI that the budget-only hindsight optimum of the same seed has:
+        above 1 the ROI row binds before the budget does.
+    """
+
+    budget: Annotated[float, Between(1e-2, 1e15)]
+    roi_of_budget_optimum: Annotated[float, Between(0.01, 100)]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsPart:
+    """Legal bids; see `domain.limits.BidLimits`. ``max_step_pct`` and ``edits_per_day`` are rules only if stated."""
+
+    floor: Annotated[float, Between(1e-6, 1e9)]
+    cap: Annotated[float, Between(1e-6, 1e9)]
+    tick: Annotated[float, Between(1e-6, 1e9)]
+    max_step_pct: Annotated[float, Between(1e-3, 1e9)] = math.inf
+    edits_per_day: Annotated[int | None, Between(1, 10_000)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePart:
+    """One phase: its window in local time, and how it moves traffic, conversion rate and market price."""
+
+    name: str
+    kind: PhaseKind
+    start: datetime
+    end: datetime
+    traffic: Annotated[float, Between(1e-3, 1e3)]
+    cvr: Annotated[float, Between(1e-3, 1e3)]
+    price: Annotated[float, Between(1e-3, 1e3)]
+
+
+@dataclass(frozen=True, slots=True)
+class PeakPart:
+    """A rush inside a phase, on top of the phase's factors: the first hours after the burst's midnight."""
+
+    start: datetime
+    hours: Annotated[int, Between(1, 48)]
+    traffic: Annotated[float, Between(1e-3, 1e3)]
+    cvr: Annotated[float, Between(1e-3, 1e3)]
+    price: Annotated[float, Between(1e-3, 1e3)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One world as its file states it.
+
+    Attributes
+    ----------
+    name, purpose
+        What it is called, and what it is for.
+    currency, timezone
+        Of the account.
+    start, end
+        Local times between which the promotion runs; whole hours.
+    """
+
+    name: str
+    purpose: str
+    currency: str
+    timezone: str
+    start: datetime
+    end: datetime
+    units: UnitsPart
+    demand: DemandPart
+    value: ValuePart
+    rivals: RivalsPart
+    conversion: ConversionPart
+    prior: PriorPart
+    goals: GoalsPart
+    limits: LimitsPart
+    phases: tuple[PhasePart, ...]
+    peaks: tuple[PeakPart, ...] = ()
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """Time zone of the account."""
+        return zone(self.timezone)
+
+    @property
+    def first_hour(self) -> Hour:
+        """Hour in which the scenario starts."""
+        return Hour.containing(self.start.replace(tzinfo=self.tz), self.tz)
+
+    @property
+    def n_hours(self) -> int:
+        """Number of hours."""
+        return self.position(self.end)
+
+    def position(self, local: datetime) -> int:
+        """Hours from the scenario's start to a local time."""
+        return Hour.containing(local.replace(tzinfo=self.tz), self.tz).hours_since(self.first_hour)
+
+    def calendar(self) -> PromotionCalendar:
+        """Phases as a trader states them, with the intensities that everyone expects."""
+        return PromotionCalendar(
+            tuple(
+                Phase(
+                    p.name,
+                    p.kind,
+                    Window(
+                        self.first_hour.plus(self.position(p.start)).start,
+                        self.first_hour.plus(self.position(p.end)).start,
+                    ),
+                    traffic=p.traffic,
+                    value=p.cvr,
+                    price=p.price,
+                )
+                for p in self.phases
+            )
+        )
+
+    def bid_limits(self) -> BidLimits:
+        """Legal bids of the platform."""
+        part = self.limits
+        return BidLimits(part.floor, part.cap, part.tick, part.max_step_pct / 100, part.edits_per_day)
+
+
+def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
+    """Scenario from parsed TOML; `ConfigError` names file, key and remedy."""
+    scenario = _table(Scenario, raw, file, "")
+
+    def refuse(where: str, why: str) -> ConfigError:
+        return ConfigError(f"{file}: {where}: {why}")
+
+    try:
+        hours = scenario.n_hours
+    except ConfigError as error:
+        raise refuse("timezone", str(error)) from error
+    if not 1 <= hours <= 24 * 366:
+        raise refuse("end", f"must lie 1 hour to 366 days after start, got {hours} hours; set a later end")
+    for where, moment in [
+        ("start", scenario.start),
+        ("end", scenario.end),
+        ("rivals.rise_at", scenario.rivals.rise_at),
+    ]:
+        if moment.minute or moment.second or moment.microsecond:
+            raise refuse(where, f"write a whole hour, got {moment.isoformat()}")
+    if len(scenario.demand.hour_of_day) != 24 or not sum(scenario.demand.hour_of_day) > 0:
+        raise refuse(
+            "demand.hour_of_day", f"write 24 factors, not all 0; got {len(scenario.demand.hour_of_day)} of them"
+        )
+    if not scenario.units.business_types or scenario.units.campaigns > scenario.units.count:
+        raise refuse("units", "name at least one business type, and have no more campaigns than units")
+    if len(scenario.units.business_types) > scenario.units.campaigns:
+        raise refuse("units.business_types", "name no more business types than there are campaigns")
+    if scenario.rivals.auction_spread_range >= scenario.rivals.auction_spread:
+        raise refuse("rivals.auction_spread_range", "must be smaller than auction_spread")
+    conversion = scenario.conversion
+    later = 1 - conversion.same_hour_share
+    if conversion.mean_lag_hours < later or (later == 0 and conversion.mean_lag_hours > 0):
+        raise refuse(
+            "conversion.mean_lag_hours",
+            f"a share of {later:g} that converts 1 hour later or more makes a mean of {later:g} hours at least "
+            "(and of exactly 0 where all convert at once)",
+        )
+    for k, phase in enumerate(scenario.phases):
+        if not scenario.start <= phase.start < phase.end <= scenario.end:
+            raise refuse(f"phases[{k}]", f"phase {phase.name!r} must start before it ends, inside start .. end")
+    for k, peak in enumerate(scenario.peaks):
+        if not scenario.start <= peak.start < scenario.end:
+            raise refuse(f"peaks[{k}].start", "must lie inside start .. end")
+    try:
+        scenario.calendar()
+    except ConfigError as error:
+        raise refuse("phases", str(error)) from error
+    try:
+        scenario.bid_limits()
+    except ConfigError as error:
+        raise refuse("limits", str(error)) from error
+    return scenario
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Scenario of a TOML file; `ConfigError` where it cannot be read or makes no sense."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); name a scenario file, such as one of scenarios/"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    return parse_scenario(raw, str(path))
+
+
+def _table(kind: type[Any], raw: object, file: str, prefix: str) -> Any:
+    """One table as its dataclass, key by key."""
+    where = prefix.rstrip(".") or "the file"
+    if not isinstance(raw, Mapping):
+        raise ConfigError(f"{file}: {where}: expected a table of keys, got {type(raw).__name__}")
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    for key in raw:
+        if key not in known:
+            raise ConfigError(f"{file}: unknown key {prefix}{key}; {where} may hold {sorted(known)}")
+    values: dict[str, Any] = {}
+    for name, spec in known.items():
+        if name in raw:
+            values[name] = _value(spec.type, raw[name], file, f"{prefix}{name}")
+        elif spec.default is dataclasses.MISSING:
+            raise ConfigError(f"{file}: key {prefix}{name} is missing; add it")
+    return kind(**values)
+
+
+def _value(kind: Any, raw: object, file: str, key: str, within: Between | None = None) -> Any:
+    """One value of the type and range that its key asks for."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _table(kind, raw, file, f"{key}.")
+    if hasattr(kind, "__metadata__"):  # Annotated
+        return _value(get_args(kind)[0], raw, file, key, kind.__metadata__[0])
+    if str(kind).startswith("tuple["):
+        if not isinstance(raw, list):
+            raise ConfigError(f"{file}: {key}: expected a list, got {raw!r}")
+        return tuple(_value(get_args(kind)[0], item, file, f"{key}[{k}]", within) for k, item in enumerate(raw))
+    if kind is str:
+        if not isinstance(raw, str) or not raw.strip():
+            raise ConfigError(f"{file}: {key}: expected a text, got {raw!r}")
+        return raw
+    if kind is PhaseKind:
+        try:
+            return PhaseKind(raw)
+        except ValueError:
+            raise ConfigError(f"{file}: {key}: {raw!r} is none of {[k.value for k in PhaseKind]}") from None
+    if kind is datetime:
+        if not isinstance(raw, datetime) or raw.tzinfo is not None:
+            raise ConfigError(f"{file}: {key}: expected a local time such as 2026-11-11T00:00:00, got {raw!r}")
+        return raw
+    assert within is not None, f"{key} has no range"
+    whole = kind is not float
+    if isinstance(raw, bool) or not isinstance(raw, int if whole else (int, float)):
+        raise ConfigError(f"{file}: {key}: expected a {'whole ' if whole else ''}number, got {raw!r}")
+    if not within.low <= raw <= within.high:
+        raise ConfigError(f"{file}: {key}: must lie between {within.low:g} and {within.high:g}, got {raw!r}")
+    return raw if whole else float(raw)

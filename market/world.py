@@ -1,0 +1,113 @@
+"""One simulated world: a scenario and a seed made concrete. It never changes; what is bid in it does not enter it.
+
+Hidden: `truth`, and the shoppers that come out of it. Open to everybody: the account, its units with last month's
+model, the forecast of the hours, the calendar, the goals, the legal bids.
+"""
+
+import numpy as np
+import polars as pl
+
+from domain.account import Account, Mode
+from domain.goals import Goals, Target, TargetKind
+from domain.tables import HOURS, UNITS, Floats, Priors
+from market.fluid import fluid_optimum
+from market.scenario import Scenario
+from market.truth import (
+    Shoppers,
+    Truth,
+    draw_assortment,
+    draw_belief,
+    draw_shoppers,
+    draw_truth,
+    profiles,
+)
+
+
+class SimWorld:
+    """A promotion in which bids can be tried out.
+
+    Attributes
+    ----------
+    scenario, seed
+        What it was made from: same pair, same world, in any process.
+    truth
+        Hidden curves; evaluation reads them, a policy never does.
+    account, units, priors, calendar, goals, limits
+        What the account's desk starts with.
+    hours
+        Hours of the scenario, in order.
+    budget, roi_target
+        The two targets as numbers: account currency, and gmv per unit of spend.
+    start_bids
+        (n_units,) live bids before the first decision: what last month's model can afford for a click
+        at the target ROI.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        expected = profiles(scenario)
+        goods = draw_assortment(scenario, seed)
+        belief = draw_belief(scenario, seed, goods)
+        self.truth: Truth = draw_truth(scenario, seed, goods, expected)
+        self.hours = tuple(scenario.first_hour.plus(h) for h in range(scenario.n_hours))
+        self.calendar = scenario.calendar()
+        self.limits = scenario.bid_limits()
+        self.account = Account(f"sim-{scenario.name}"[:64], scenario.currency, scenario.timezone, "sim", Mode.LIVE)
+        n = scenario.units.count
+        campaign = np.arange(n) % scenario.units.campaigns
+        kinds = np.array(scenario.units.business_types)[campaign % len(scenario.units.business_types)]
+        columns = {
+            "unit_id": [f"U{i + 1:05d}" for i in range(n)],
+            "campaign": [f"C{c + 1:02d}" for c in campaign],
+            "target": ["auto"] * n,
+            "match_type": ["auto"] * n,
+            "sku": [f"SKU{i + 1:05d}" for i in range(n)],
+            "business_type": kinds,
+            "category": kinds,
+            "price": goods.order_value,
+            "prior_ctr": np.full(n, scenario.demand.ctr),
+            "prior_cvr": belief.cvr,
+            "prior_order_value": goods.order_value,
+        }
+        self.units = pl.DataFrame(
+            {name: columns.get(name, [None] * n) for name in UNITS}, schema=dict(UNITS), strict=False
+        )
+        self.priors = Priors(
+            hours=pl.DataFrame(
+                {
+                    "start_utc": [hour.start for hour in self.hours],
+                    "traffic": expected.traffic,
+                    "cvr_factor": expected.cvr,
+                    "price_factor": expected.price,
+                },
+                schema=dict(HOURS),
+            ),
+            clicks_per_hour=belief.clicks_per_hour,
+            price_median=goods.price_median,
+            price_spread=goods.price_spread,
+        )
+        self.budget = scenario.goals.budget
+        self.roi_target = round(
+            scenario.goals.roi_of_budget_optimum * fluid_optimum(self.truth, self.budget, None).roi, 4
+        )
+        self.goals = Goals(targets=(Target(TargetKind.BUDGET, self.budget), Target(TargetKind.ROI, self.roi_target)))
+        limits = self.limits
+        affordable = belief.cvr * goods.order_value / self.roi_target
+        self.start_bids: Floats = np.clip(
+            np.floor(affordable / limits.tick + 1e-9) * limits.tick, limits.floor, limits.cap
+        )
+
+    @property
+    def n_units(self) -> int:
+        """Number of bid units."""
+        return self.scenario.units.count
+
+    @property
+    def n_hours(self) -> int:
+        """Number of hours."""
+        return len(self.hours)
+
+    def shoppers(self, hour: int) -> Shoppers:
+        """Everybody who would click an ad in an hour; the same people for every policy."""
+        return draw_shoppers(self.scenario, self.seed, self.truth, hour)
