@@ -16,6 +16,7 @@ from domain.errors import ConfigError
 from domain.phases import PromotionCalendar
 from domain.plans import ACTION, INTERVENTIONS, Action, BidPlan
 from domain.tables import Known
+from domain.time import day_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Breaker:
 
     def _caps(self, known: Known) -> Trip | None:
         rows, hour, tz = known.performance, known.hour, known.account.tz
-        midnight = hour.local(tz).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = day_start(hour.local(tz).date(), tz)
         window = self.calendar.window
         phase = self.calendar.phase_at(hour.start)
         starts = [("total", self.caps.total, window.start if window else None), ("day", self.caps.day, midnight)]

@@ -29,7 +29,7 @@ from domain.outlook import Outlook
 from domain.phases import PromotionCalendar
 from domain.problem import Problem, RowKind, Rows
 from domain.tables import Floats
-from domain.time import ONE_HOUR, Hour
+from domain.time import ONE_HOUR, Hour, day_start
 from pacing.ledger import Ledger
 
 MAX_BINS = 12
@@ -270,7 +270,7 @@ def _place(
     group = groups.index(target.label)
     if target.period is Period.DAY:
         today = hour.local(tz).date().isoformat()
-        midnight = hour.local(tz).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(hour.start.tzinfo)
+        midnight = day_start(hour.local(tz).date(), tz)
         found: list[tuple[PlacedRow, int | None]] = []
         for k, segment in enumerate(segments):
             if segment.day == today:
