@@ -16,8 +16,8 @@ from domain.problem import Status
 from domain.tables import Floats
 from market.truth import Truth
 
-#: Bids never go beyond g / (rho * TINY): there every auction is won and more money buys nothing.
-_TINY = 1e-6
+#: A bid of a million median prices wins every auction: there is nothing to buy beyond.
+_EVERYTHING = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +63,24 @@ def at_theta(truth: Truth, theta: float, status: Status = Status.SLACK) -> Fluid
     return FluidPlan(theta, bids, spend, clicks, float((value * clicks).sum()), status)
 
 
-def fluid_optimum(truth: Truth, budget: float, roi: float | None) -> FluidPlan:
-    """Best expected gmv under a budget and, unless `roi` is ``None``, an ROI target; true curves known."""
-    scale = float((truth.opportunities * truth.click_value).sum()) / budget
-    # A bid g / theta pays at most gmv / theta, so theta = (all gmv there is) / budget can never overspend.
-    lowest = min(scale, roi or scale) * _TINY
+def fluid_optimum(truth: Truth, budget: float | None, roi: float | None) -> FluidPlan:
+    """Best expected gmv under a budget and an ROI target, true curves known; ``None`` = no such row."""
+    lowest = float((truth.click_value / truth.price_median).min()) / _EVERYTHING
 
     def totals(theta: float) -> tuple[float, float]:
         plan = at_theta(truth, theta)
         return plan.gmv, plan.total_spend
 
-    def over_budget(theta: float) -> float:
-        return totals(theta)[1] - budget
-
     theta_b = 0.0
-    if over_budget(lowest) > 0:
-        theta_b = _root(over_budget, lowest, scale)
+    if budget is not None:
+
+        def over_budget(theta: float) -> float:
+            return totals(theta)[1] - budget
+
+        if over_budget(lowest) > 0:
+            # Bids of g / theta cost at most gmv / theta, so this price can never overspend.
+            safe = float((truth.opportunities * truth.click_value).sum()) / budget
+            theta_b = _root(over_budget, lowest, safe)
     theta_r = 0.0
     if roi is not None:
 

@@ -343,8 +343,18 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
     return scenario
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Scenario of a TOML file; `ConfigError` where it cannot be read or makes no sense."""
+#: Folder of the scenarios that come with SteadyBid.
+SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
+
+
+def load_scenario(source: str | Path) -> Scenario:
+    """Scenario of a TOML file, or of a shipped one by its name; `ConfigError` where it makes no sense."""
+    path = Path(source)
+    if isinstance(source, str) and path.suffix != ".toml" and len(path.parts) == 1:
+        path = SHIPPED / f"{source}.toml"
+        if not path.is_file():
+            there = sorted(p.stem for p in SHIPPED.glob("*.toml"))
+            raise ConfigError(f"no scenario {source!r}; write the path of a .toml file, or one of {', '.join(there)}")
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -52,6 +52,12 @@ def test_a_scenario_file_that_is_not_there_is_refused_with_its_name(tmp_path: Pa
         load_scenario(tmp_path / "nowhere.toml")
 
 
+def test_a_shipped_scenario_is_found_by_its_name_and_an_unknown_name_lists_them(shipped: Path) -> None:
+    assert load_scenario("four-phase-roi") == load_scenario(shipped) == load_scenario(str(shipped))
+    with pytest.raises(ConfigError, match=r"no scenario 'four-phase'; .*four-phase-budget, four-phase-roi"):
+        load_scenario("four-phase")
+
+
 def test_every_shipped_scenario_loads_and_says_what_it_is_for(shipped: Path) -> None:
     files = sorted(shipped.parent.glob("*.toml"))
     assert {"four-phase-roi", "four-phase-budget"} <= {f.stem for f in files}

@@ -1,0 +1,111 @@
+"""The figures of a run, as the mathematics defines them (part IV).
+
+Truth = expected matured value of the clicks that were bought: a run is not praised for lucky draws, nor for
+conversions that its reports promised.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from domain.tables import Floats
+from market import FluidPlan, Ledger, Truth, best_gmv_at_spend, fluid_optimum
+
+#: Hours with fewer clicks say nothing about the price of a click.
+MIN_CLICKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one run came to; shares are fractions, money is account currency, ``None`` = no such target or no spend.
+
+    Attributes
+    ----------
+    gmv, spend
+        Expected matured gmv of the bought clicks, and what they cost.
+    gmv_vs_hindsight
+        Gmv over that of the hindsight optimum. A row that was missed or overspent is relaxed to what the run
+        attained, so nothing is won by breaking it.
+    efficiency
+        Gmv over the best that the same spend could have bought.
+    roi_miss, cpc_miss, cpa_miss
+        roi / target - 1, target / cpc - 1, target / cpa - 1; negative = missed, in all three.
+    misallocation
+        Share of spend on the wrong unit, against the optimum at equal spend.
+    budget_utilisation
+        Spend / budget.
+    overspend
+        Spend beyond the budget, account currency.
+    hourly_cpc_cv
+        Click-weighted standard deviation / mean of hourly CPC, hours with `MIN_CLICKS` clicks or more.
+    """
+
+    gmv: float
+    spend: float
+    gmv_vs_hindsight: float
+    efficiency: float | None
+    roi_miss: float | None
+    cpc_miss: float | None
+    cpa_miss: float | None
+    misallocation: float | None
+    budget_utilisation: float | None
+    overspend: float | None
+    hourly_cpc_cv: float | None
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Figures by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Targets a run is measured against; ``None`` = none of that kind."""
+
+    budget: float | None = None
+    roi: float | None = None
+    cpc: float | None = None
+    cpa: float | None = None
+
+
+def hindsight_for(truth: Truth, rows: Rows, spend: float, gmv: float) -> FluidPlan:
+    """Best plan under the rows, each relaxed to what a run attained where it broke it."""
+    budget = None if rows.budget is None else max(rows.budget, spend)
+    roi = rows.roi if rows.roi is None or spend <= 0 else min(rows.roi, gmv / spend)
+    return fluid_optimum(truth, budget, roi if roi is None or roi > 0 else None)
+
+
+def hourly_cpc_cv(clicks: Floats, spend: Floats) -> float | None:
+    """Click-weighted standard deviation over mean of hourly CPC; arguments (n_hours,)."""
+    enough = clicks >= MIN_CLICKS
+    if not enough.any():
+        return None
+    cpc = spend[enough] / clicks[enough]
+    weight = clicks[enough] / clicks[enough].sum()
+    mean = float((weight * cpc).sum())
+    return float(np.sqrt((weight * (cpc - mean) ** 2).sum())) / mean if mean > 0 else None
+
+
+def measure(truth: Truth, ledger: Ledger, rows: Rows) -> Figures:
+    """Figures of a finished run."""
+    gmv = float((ledger.clicks * truth.click_value).sum())
+    orders = float((ledger.clicks * truth.cvr).sum())
+    clicks = float(ledger.clicks.sum())
+    spend = float(ledger.spend.sum())
+    best = best_gmv_at_spend(truth, spend) if spend > 0 else None
+    misallocation = None
+    if best is not None:
+        wrong = np.abs(ledger.spend.sum(axis=1) - best.spend.sum(axis=1)).sum()
+        misallocation = float(0.5 * wrong / spend)
+    return Figures(
+        gmv=gmv,
+        spend=spend,
+        gmv_vs_hindsight=gmv / hindsight_for(truth, rows, spend, gmv).gmv,
+        efficiency=gmv / best.gmv if best is not None else None,
+        roi_miss=gmv / spend / rows.roi - 1 if rows.roi and spend > 0 else None,
+        cpc_miss=rows.cpc * clicks / spend - 1 if rows.cpc and spend > 0 else None,
+        cpa_miss=rows.cpa * orders / spend - 1 if rows.cpa and spend > 0 else None,
+        misallocation=misallocation,
+        budget_utilisation=spend / rows.budget if rows.budget else None,
+        overspend=max(0.0, spend - rows.budget) if rows.budget else None,
+        hourly_cpc_cv=hourly_cpc_cv(ledger.clicks.sum(axis=0), ledger.spend.sum(axis=0)),
+    )
