@@ -1,0 +1,51 @@
+"""Compiled loops behind `bidding.certificate`: best level of every unit at given prices, sums up and down the tree."""
+
+# pyright: basic
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def rolled_up(leaf, parent, per_unit, sums):  # pragma: no cover - compiled
+    """Sum per-unit columns into their groups and all groups above."""
+    for i in range(leaf.size):
+        for j in range(per_unit.shape[1]):
+            sums[leaf[i], j] += per_unit[i, j]
+    for g in range(parent.size - 1, 0, -1):
+        for j in range(per_unit.shape[1]):
+            sums[parent[g], j] += sums[g, j]
+
+
+@njit(cache=True)
+def down(parent, own):  # pragma: no cover - compiled
+    """Add to every group the weights of the groups above it, in place."""
+    for g in range(1, parent.size):
+        for j in range(own.shape[1]):
+            own[g, j] += own[parent[g], j]
+
+
+@njit(cache=True, error_model="numpy")
+def best_two(spend, gmv, leaf, gain, price, first, last, may):  # pragma: no cover - compiled
+    """Sum over units of max (gain gmv - price spend), gain and price per group."""
+    total = 0.0
+    for i in range(leaf.size):
+        a, p = gain[leaf[i]], price[leaf[i]]
+        best = 0.0 if may[i] else -np.inf
+        for level in range(first[i], last[i] + 1):
+            best = max(best, a * gmv[i, level] - p * spend[i, level])
+        total += best
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def best_all(spend, value, gmv, clicks, orders, leaf, price, m, e, o, first, last, may):  # pragma: no cover - compiled
+    """Sum over units of max (value + m gmv + e clicks + o orders - price spend), weights per group."""
+    total = 0.0
+    for i in range(leaf.size):
+        g = leaf[i]
+        best = 0.0 if may[i] else -np.inf
+        for level in range(first[i], last[i] + 1):
+            z = value[i, level] + m[g] * gmv[i, level] + e[g] * clicks[i, level] + o[g] * orders[i, level]
+            best = max(best, z - price[g] * spend[i, level])
+        total += best
+    return total

@@ -1,0 +1,83 @@
+"""Compiled loops behind `bidding.curves`: faults in tables, start and end of curves, mixes of levels."""
+
+# pyright: basic
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, error_model="numpy")
+def first_fault(table):  # pragma: no cover - compiled
+    """First unit whose row is not finite (1), negative (2) or falling (3), and which; -1, 0 where all are well."""
+    n, levels = table.shape
+    for i in range(n):
+        bad = False
+        before = table[i, 0]
+        if not before >= 0:
+            bad = True
+        for level in range(1, levels):
+            here = table[i, level]
+            bad |= not here >= before
+            before = here
+        if bad or before == np.inf:
+            for level in range(levels):
+                if not np.isfinite(table[i, level]):
+                    return i, 1
+                if table[i, level] < 0:
+                    return i, 2
+            return i, 3
+    return -1, 0
+
+
+@njit(cache=True)
+def first_infinite(table):  # pragma: no cover - compiled
+    """First unit with an entry that is not finite, or -1."""
+    n, levels = table.shape
+    for i in range(n):
+        for level in range(levels):
+            if not np.isfinite(table[i, level]):
+                return i
+    return -1
+
+
+@njit(cache=True, error_model="numpy")
+def ends(spend, value, first, last, may, leaf, start, end, sums):  # pragma: no cover - compiled
+    """Start and end level of each unit, and their sums per group."""
+    for i in range(spend.shape[0]):
+        a, b = first[i], last[i]
+        cheapest, best = np.int16(-1), np.int16(-1)
+        x0, y0, top = 0.0, 0.0, 0.0
+        level = a
+        if not may[i]:
+            cheapest, best = a, a
+            x0, y0 = spend[i, a], value[i, a]
+            top = y0
+            level = a + 1
+        while level <= b and spend[i, level] <= x0:
+            if value[i, level] > y0:
+                cheapest, best = level, level
+                y0 = value[i, level]
+                top = y0
+            level += 1
+        while level <= b:
+            if value[i, level] > top:
+                top = value[i, level]
+                best = level
+            level += 1
+        start[i], end[i] = cheapest, best
+        g = leaf[i]
+        sums[g, 0] += x0
+        sums[g, 1] += y0
+        sums[g, 2] += x0 if best == cheapest else np.float64(spend[i, best])
+        sums[g, 3] += top
+
+
+@njit(cache=True, error_model="numpy")
+def mixed(table, lower, upper, share, out):  # pragma: no cover - compiled
+    """What a mix of two levels gives, per unit."""
+    for i in range(lower.size):
+        a, b, s = lower[i], upper[i], share[i]
+        low = 0.0 if a < 0 else np.float64(table[i, a])
+        if a == b or s <= 0.0:
+            out[i] = low
+        else:
+            out[i] = low + s * (np.float64(table[i, b]) - low)

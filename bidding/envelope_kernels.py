@@ -1,0 +1,179 @@
+"""Compiled geometry of one unit's value curve between its start and its end: best points, envelope, mixes.
+
+`start` is (lower, upper, share, first): the start mix of every unit and its first allowed level; `end` is
+(lower, upper, share). Positions along a curve count from 0 (the start) over the levels between to the end.
+`c` is the spend table, `w` the value table, both (n_units, n_levels), `order` a permutation of the units.
+"""
+
+# pyright: basic
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, inline="always")
+def at(table, i, lower, upper, share):  # pragma: no cover - compiled
+    """A mix of two levels, read from one table; level -1 gives 0."""
+    a = 0.0 if lower < 0 else np.float64(table[i, lower])
+    if lower == upper or share <= 0.0:
+        return a
+    return a + share * (np.float64(table[i, upper]) - a)
+
+
+@njit(cache=True, inline="always")
+def inside(sl, su, el, eu, first):  # pragma: no cover - compiled
+    """Levels strictly between start and end, [a, b) with a <= b, so that the end's position is never the start's."""
+    a = max(np.int64(su) + (1 if sl == su else 0), np.int64(first))
+    return a, max(a, np.int64(el) + (0 if el == eu else 1))
+
+
+@njit(cache=True, error_model="numpy")
+def best(c, w, i, sl, su, ss, el, eu, es, first, th, tl):  # pragma: no cover - compiled
+    """Best positions on a unit's curve at slopes th >= tl, cheapest of equal; 0 = start, count + 1 = end."""
+    x0, y0 = at(c, i, sl, su, ss), at(w, i, sl, su, ss)
+    xh, yh, xl, yl = x0, y0, x0, y0
+    zh = np.inf if th == np.inf else y0 - th * x0
+    zl = y0 - tl * x0
+    a, b = inside(sl, su, el, eu, first)
+    ph, pl = a - 1, a - 1
+    for level in range(a, b):
+        x, y = np.float64(c[i, level]), np.float64(w[i, level])
+        z = y - th * x
+        if z > zh:
+            zh = z
+            ph = level
+            xh = x
+            yh = y
+        z = y - tl * x
+        if z > zl:
+            zl = z
+            pl = level
+            xl = x
+            yl = y
+    x, y = at(c, i, el, eu, es), at(w, i, el, eu, es)
+    if y - th * x > zh:
+        ph = b
+        xh = x
+        yh = y
+    if y - tl * x > zl:
+        pl = b
+        xl = x
+        yl = y
+    return ph - a + 1, xh, yh, pl - a + 1, xl, yl
+
+
+@njit(cache=True, error_model="numpy")
+def walk(c, w, order, s, e, step, start, end, th, tl, ph, pl):  # pragma: no cover - compiled
+    """Spend and value at two slopes of every `step`-th unit of a range; keeps positions where there is room."""
+    sl, su, ss, first = start
+    el, eu, es = end
+    keep = ph.size > 0
+    ch, vh, cl, vl = 0.0, 0.0, 0.0, 0.0
+    between = 0
+    for k in range(s, e, step):
+        i = order[k]
+        a, xh, yh, b, xl, yl = best(c, w, i, sl[i], su[i], ss[i], el[i], eu[i], es[i], first[i], th, tl)
+        ch += xh
+        vh += yh
+        cl += xl
+        vl += yl
+        if keep:
+            ph[i] = a
+            pl[i] = max(a, b)
+            between += max(b - a, 0)
+    return ch, vh, cl, vl, between
+
+
+@njit(cache=True, error_model="numpy")
+def segments(c, w, order, s, e, start, end, ph, pl, count):  # pragma: no cover - compiled
+    """Envelope segments of every unit between its two positions: slope, spend, value, unit, from, to."""
+    sl, su, ss, first = start
+    el, eu, es = end
+    slope, dx, dy = np.empty(count), np.empty(count), np.empty(count)
+    unit, source, sink = np.empty(count, np.int32), np.empty(count, np.int16), np.empty(count, np.int16)
+    width = c.shape[1] + 3
+    px, py, pp = np.empty(width), np.empty(width), np.empty(width, np.int16)
+    n = 0
+    for k in range(s, e):
+        i = order[k]
+        if ph[i] == pl[i]:
+            continue
+        a, b = inside(sl[i], su[i], el[i], eu[i], first[i])
+        final = b - a + 1
+        top = -1
+        for p in range(ph[i], pl[i] + 1):
+            if p == 0:
+                x, y = at(c, i, sl[i], su[i], ss[i]), at(w, i, sl[i], su[i], ss[i])
+            elif p == final:
+                x, y = at(c, i, el[i], eu[i], es[i]), at(w, i, el[i], eu[i], es[i])
+            else:
+                x, y = np.float64(c[i, a + p - 1]), np.float64(w[i, a + p - 1])
+            while top >= 1 and (py[top] - py[top - 1]) * (x - px[top]) <= (y - py[top]) * (px[top] - px[top - 1]):
+                # A chord that is cut already stays a segment of its own, so that a mix never has three levels.
+                if (pp[top] == 1 and sl[i] != su[i]) or (pp[top] == final - 1 and p == final and el[i] != eu[i]):
+                    break
+                top -= 1
+            top += 1
+            px[top], py[top], pp[top] = x, y, p
+        steepest = np.inf
+        for t in range(top):
+            step_x, step_y = px[t + 1] - px[t], py[t + 1] - py[t]
+            if step_x > 0.0:
+                steepest = min(steepest, step_y / step_x)
+            slope[n], dx[n], dy[n] = steepest, step_x, step_y
+            unit[n], source[n], sink[n] = i, pp[t], pp[t + 1]
+            n += 1
+    return slope[:n], dx[:n], dy[:n], unit[:n], source[:n], sink[:n]
+
+
+@njit(cache=True, error_model="numpy")
+def state_at(i, p, start, end):  # pragma: no cover - compiled
+    """Mix of levels at a position of a unit's curve."""
+    sl, su, ss, first = start
+    el, eu, es = end
+    a, b = inside(sl[i], su[i], el[i], eu[i], first[i])
+    if p == 0:
+        return sl[i], su[i], ss[i]
+    if p == b - a + 1:
+        return el[i], eu[i], es[i]
+    return np.int16(a + p - 1), np.int16(a + p - 1), 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def part(i, p, q, f, start, end):  # pragma: no cover - compiled
+    """Mix at the share f of the way from position p to q, neighbours on the envelope."""
+    al, au, asx = state_at(i, p, start, end)
+    bl, bu, bsx = state_at(i, q, start, end)
+    if f <= 0.0:
+        return al, au, asx
+    if f >= 1.0:
+        return bl, bu, bsx
+    if al == au and bl == bu:
+        return al, bl, f
+    if al == au:
+        return bl, bu, f * bsx
+    if bl == bu:
+        return al, au, asx + f * (1.0 - asx)
+    return al, au, asx + f * (bsx - asx)
+
+
+@njit(cache=True, error_model="numpy")
+def last_slope(c, w, leaf, free, start, end):  # pragma: no cover - compiled
+    """Smallest slope at which a unit of a group that no row binds still gains; inf where there is none."""
+    least = np.inf
+    sl, su, ss, first = start
+    el, eu, es = end
+    for i in range(leaf.size):
+        if not free[leaf[i]]:
+            continue
+        x1, y1 = at(c, i, el[i], eu[i], es[i]), at(w, i, el[i], eu[i], es[i])
+        x, y = at(c, i, sl[i], su[i], ss[i]), at(w, i, sl[i], su[i], ss[i])
+        own = np.inf
+        if x1 > x and y1 > y:
+            own = (y1 - y) / (x1 - x)
+        a, b = inside(sl[i], su[i], el[i], eu[i], first[i])
+        for level in range(a, b):
+            x, y = np.float64(c[i, level]), np.float64(w[i, level])
+            if x1 > x and y1 > y:
+                own = min(own, (y1 - y) / (x1 - x))
+        least = min(least, own)
+    return least
