@@ -1,0 +1,179 @@
+"""`Known` as arrays: report rows, and what was forecast for each hour they lie in.
+
+Hours are counted from the cut: -1 is the hour that just ended, 0 the hour that is decided. This is the
+only place where tables of the predictors are taken apart; everything after it is NumPy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from domain.phases import PhaseKind, PromotionCalendar
+from domain.tables import Bools, Floats, Ints, Known
+from domain.time import Hour
+from predictors.profile import WeekProfile
+
+US_PER_HOUR = 3_600_000_000
+PHASE_KINDS = tuple(PhaseKind)
+
+
+@dataclass(frozen=True, slots=True)
+class HourFactors:
+    """Forecast factors of a contiguous range of hours, position 0 is hour ``first``.
+
+    Attributes
+    ----------
+    first
+        Hour of position 0, counted from the cut (negative for the past).
+    traffic, value, price
+        (n_hours,) multiples of an ordinary hour: click opportunities, orders per click, market price.
+    phase
+        (n_hours,) position of the phase's kind in `PHASE_KINDS`.
+    day
+        (n_hours,) local day, days since 1970.
+    hour_of_week
+        (n_hours,) local hour since Monday 00:00.
+    forecast
+        (n_hours,) whether a forecast for that hour was given; else calendar and profile speak.
+    """
+
+    first: int
+    traffic: Floats
+    value: Floats
+    price: Floats
+    phase: Ints
+    day: Ints
+    hour_of_week: Ints
+    forecast: Bools
+
+    def position(self, hour: Ints) -> Ints:
+        """Positions of hours counted from the cut."""
+        return hour - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Report rows; every array is (n_rows,), in the order of `Known.performance`.
+
+    ``hour`` is the first hour of the row counted from the cut, ``length`` its hours (1 or a local day's).
+    ``bid`` is NaN where unknown.
+    """
+
+    unit: Ints
+    hour: Ints
+    length: Floats
+    daily: Bools
+    impressions: Floats
+    clicks: Floats
+    spend: Floats
+    orders: Floats
+    gmv: Floats
+    bid: Floats
+
+    @property
+    def age(self) -> Ints:
+        """(n_rows,) hours from the start of the row to the cut."""
+        return -self.hour
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the estimators look at.
+
+    ``arrival_*`` are (n_arrivals,): unit, hour of the click counted from the cut, age of the click in
+    hours when the restatement was learned, and what it added.
+    """
+
+    n_units: int
+    rows: Rows
+    factors: HourFactors
+    arrival_unit: Ints
+    arrival_hour: Ints
+    arrival_age: Ints
+    arrival_orders: Floats
+
+    @property
+    def arrival_of_daily(self) -> Bools:
+        """(n_arrivals,) whether the restated row is one of a day."""
+        rows = self.rows
+        if not rows.daily.any():
+            return np.zeros(self.arrival_hour.size, np.bool_)
+        if rows.daily.all():
+            return np.ones(self.arrival_hour.size, np.bool_)
+        key = rows.unit * (1 << 32) + (rows.hour + (1 << 31))
+        return np.isin(self.arrival_unit * (1 << 32) + (self.arrival_hour + (1 << 31)), key[rows.daily])
+
+
+def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, profile: WeekProfile) -> Evidence:
+    """Arrays of what was known; `hours` are the hours to come that factors are needed for."""
+    cut = _micros(known.hour)
+    frame = known.performance
+    rows = Rows(
+        unit=frame["unit"].to_numpy().astype(np.int64),
+        hour=_relative(frame["start_utc"], cut),
+        length=_plain(frame["hours"]),
+        daily=(frame["grain"].to_physical().to_numpy() == 1),
+        **{name: _plain(frame[name]) for name in ("impressions", "clicks", "spend", "orders", "gmv")},
+        bid=frame["bid_cpc"].fill_null(np.nan).to_numpy(),
+    )
+    arrivals = known.arrivals
+    arrival_hour = _relative(arrivals["start_utc"], cut)
+    earliest = min(int(rows.hour.min(initial=0)), int(arrival_hour.min(initial=0)))
+    latest = max((h.hours_since(known.hour) for h in hours), default=0)
+    latest = max(latest, int((rows.hour + np.ceil(rows.length).astype(np.int64) - 1).max(initial=0)))
+    return Evidence(
+        n_units=known.n_units,
+        rows=rows,
+        factors=_factors(known, earliest, latest, calendar, profile),
+        arrival_unit=arrivals["unit"].to_numpy().astype(np.int64),
+        arrival_hour=arrival_hour,
+        arrival_age=_relative(arrivals["learned_at"], cut) - arrival_hour,
+        arrival_orders=_plain(arrivals["orders"]),
+    )
+
+
+def _micros(hour: Hour) -> int:
+    return int(hour.start.timestamp()) * 1_000_000
+
+
+def _plain(column: pl.Series) -> Floats:
+    return np.nan_to_num(column.fill_null(0.0).to_numpy(), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _relative(column: pl.Series, cut: int) -> Ints:
+    return np.floor_divide(column.to_physical().to_numpy() - cut, US_PER_HOUR)
+
+
+def _factors(known: Known, first: int, last: int, calendar: PromotionCalendar, profile: WeekProfile) -> HourFactors:
+    cut = _micros(known.hour)
+    n = last - first + 1
+    starts = cut + (first + np.arange(n, dtype=np.int64)) * US_PER_HOUR
+    local = pl.Series(starts).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(known.account.timezone)
+    day = local.dt.date().to_physical().to_numpy().astype(np.int64)
+    hour_of_week = (local.dt.weekday().to_numpy().astype(np.int64) - 1) * 24 + local.dt.hour().to_numpy()
+    traffic, value, price = profile.traffic[hour_of_week], np.ones(n), np.ones(n)
+    phase = np.zeros(n, np.int64)
+    for p in calendar.phases:
+        inside = slice(*np.searchsorted(starts, [_edge(p.window.start), _edge(p.window.end)]))
+        phase[inside] = PHASE_KINDS.index(p.kind)
+        traffic[inside] *= p.traffic
+        value[inside] *= p.value
+        price[inside] *= p.price
+    forecast = np.zeros(n, np.bool_)
+    told = known.priors.hours
+    if told.height:
+        at = _relative(told["start_utc"], cut) - first
+        inside = (at >= 0) & (at < n)
+        at = at[inside]
+        forecast[at] = True
+        for factor, name in ((traffic, "traffic"), (value, "cvr_factor"), (price, "price_factor")):
+            number = told[name].fill_null(np.nan).to_numpy()[inside]
+            usable = np.isfinite(number) & (number > 0)
+            factor[at[usable]] = number[usable]
+    return HourFactors(first, traffic, value, price, phase, day, hour_of_week, forecast)
+
+
+def _edge(instant: object) -> int:
+    return int(instant.timestamp() * 1_000_000)  # type: ignore[attr-defined]

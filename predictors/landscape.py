@@ -1,0 +1,75 @@
+"""What a bid buys: win rate, price paid and their tables, under a log-normal market price per click.
+
+The market price p of unit i in a base hour is log-normal with median m_i and log-sd s_i; z = (ln b - ln m) / s:
+
+    win rate      W(b) = Phi(z)
+    second price  spend per opportunity = m exp(s^2 / 2) Phi(z - s)
+    first price   spend per opportunity = b Phi(z)
+
+so tables are monotone in the bid by construction. A unit whose bid was never told is anchored at a proxy, its
+average price paid: there the tables give the clicks and the spend that were seen, and away from it they follow
+the pooled prior (win rate one half at the proxy and log-sd 0.6: 1 % more bid buys about 1.3 % more clicks).
+Source: docs/mathematics.md, I.1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr
+
+from domain.outlook import Auction
+from domain.tables import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Landscape:
+    """Response of every unit to its bid in a base hour.
+
+    Attributes
+    ----------
+    opportunities
+        (n_units,) clicks that an unbeatable bid would get in a base hour.
+    median, spread
+        (n_units,) median market price of a click, account currency, and log-sd.
+    spend_scale
+        (n_units,) factor on spend; 1 but for units anchored at a proxy.
+    auction
+        How clicks are priced.
+    """
+
+    opportunities: Floats
+    median: Floats
+    spread: Floats
+    spend_scale: Floats
+    auction: Auction
+
+    @classmethod
+    def anchored(cls, proxy: Floats, clicks: Floats, spread: float, auction: Auction) -> "Landscape":
+        """Landscape of units whose bid is unknown: `clicks` per base hour at `proxy` each."""
+        shape = np.full(proxy.shape, spread)
+        curve = cls(2.0 * clicks, proxy.astype(np.float64), shape, np.ones_like(shape), auction)
+        paid = mean_price(np.zeros_like(shape), proxy, shape, proxy, auction)
+        return cls(curve.opportunities, curve.median, shape, proxy / paid, auction)
+
+    def levels(self, proxy: Floats, lowest: float, highest: float, n_levels: int) -> Floats:
+        """(n_units, n_levels) geometric bid levels that cover market price and proxy on both sides."""
+        low = lowest * np.minimum(self.median, proxy)
+        high = highest * np.maximum(self.median, proxy)
+        return low[:, None] * (high / low)[:, None] ** np.linspace(0.0, 1.0, n_levels)
+
+    def tables(self, bids: Floats) -> tuple[Floats, Floats]:
+        """Clicks and spend of a base hour at (n_units, n_levels) bids."""
+        spread = self.spread[:, None]
+        z = (np.log(bids) - np.log(self.median)[:, None]) / spread
+        clicks = self.opportunities[:, None] * ndtr(z)
+        scale = (self.spend_scale * self.opportunities)[:, None]
+        if self.auction is Auction.FIRST_PRICE:
+            return clicks, scale * bids * ndtr(z)
+        return clicks, scale * (self.median[:, None] * np.exp(spread**2 / 2)) * ndtr(z - spread)
+
+
+def mean_price(z: Floats, median: Floats, spread: Floats, bid: Floats, auction: Auction) -> Floats:
+    """Expected price paid per won click."""
+    if auction is Auction.FIRST_PRICE:
+        return np.broadcast_to(bid, np.shape(z)).astype(np.float64)
+    return median * np.exp(spread**2 / 2 + log_ndtr(z - spread) - log_ndtr(z))

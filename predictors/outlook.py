@@ -1,0 +1,290 @@
+"""Composes what the estimators learned into an `Outlook`.
+
+Two kinds of accounts go through here. Where bids are told, market price and traffic are followed hour by hour and
+every unit has its own landscape. Where they are not (daily reports), each unit is anchored at its average price
+paid as a proxy bid, and ordinary hours are spread by the week's profile. Conversions take one road in both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from domain.errors import InsufficientHistory
+from domain.outlook import Auction, Outlook, RateForecast
+from domain.tables import Bools, Floats, Known
+from domain.time import Hour
+from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
+from predictors.evidence import Evidence
+from predictors.landscape import Landscape
+from predictors.price_level import follow_price
+from predictors.settings import PredictorSettings
+from predictors.shrinkage import gamma_band, shrink
+from predictors.sums import summed
+from predictors.traffic import daily_volume, learn_traffic
+from predictors.value import order_value
+
+#: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
+_PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What bids buy, and how that scales over the hours to come.
+
+    Attributes
+    ----------
+    landscape
+        Base hour.
+    traffic
+        (n_units, n_hours).
+    price
+        (n_hours,).
+    proxy, told
+        (n_units,) bid that the evidence belongs to, and whether the platform told it.
+    low, high
+        (n_units,) bids that data supports.
+    volume_cv
+        (n_units,) relative standard error of clicks at a given bid in the hour that is decided.
+    notes
+        What a person should know.
+    """
+
+    landscape: Landscape
+    traffic: Floats
+    price: Floats
+    proxy: Floats
+    told: Bools
+    low: Floats
+    high: Floats
+    volume_cv: Floats
+    notes: tuple[str, ...]
+
+
+def compose(
+    known: Known,
+    hours: Sequence[Hour],
+    evidence: Evidence,
+    beliefs: UnitBeliefs,
+    settings: PredictorSettings,
+    auction: Auction,
+    notes: tuple[str, ...],
+) -> Outlook:
+    """Outlook from evidence and beliefs."""
+    rows, n = evidence.rows, evidence.n_units
+    ahead = evidence.factors.position(np.array([h.hours_since(known.hour) for h in hours], np.int64))
+    conversions = learn_conversions(evidence, beliefs, settings)
+    bids_known = np.isfinite(rows.bid) & (rows.bid > 0)
+    if rows.clicks[bids_known].sum() * 2 >= rows.clicks.sum() and (
+        bids_known.any() or known.priors.price_median is not None
+    ):
+        response = _followed(known, evidence, ahead, settings, auction)
+    else:
+        response = _anchored(known, evidence, beliefs, ahead, settings, auction)
+    bids = response.landscape.levels(
+        response.proxy / response.price[0], settings.lowest_bid, settings.highest_bid, settings.n_levels
+    )
+    clicks, spend = response.landscape.tables(bids)
+    unit_orders = summed(rows.unit, rows.orders, n)
+    unit_gmv = summed(rows.unit, rows.gmv, n)
+    worth, worth_cv, unpriced = order_value(unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value)
+    orders = clicks * conversions.cvr[:, None]
+    impressions_seen = summed(rows.unit, rows.impressions, n)
+    ctr = (
+        beliefs.ctr
+        * shrink(conversions.clicks, impressions_seen * beliefs.ctr, beliefs.ctr, beliefs.campaign, 1.0).ratio
+    )
+    cv = conversions.shrunk.cv()
+    low, high = gamma_band(conversions.cvr, cv)
+    coming = rows.clicks * conversions.factor * conversions.cvr[rows.unit] * (1 - conversions.told)
+    if unpriced:
+        notes = (*notes, f"no price for {unpriced} units: the account's mean order value is used")
+    return Outlook(
+        hours=tuple(hours),
+        bids=bids,
+        impressions=clicks / np.clip(ctr, 1e-6, 1.0)[:, None],
+        clicks=clicks,
+        spend=spend,
+        orders=orders,
+        gmv=orders * worth[:, None],
+        traffic=response.traffic,
+        price=response.price,
+        value=evidence.factors.value[ahead],
+        click_value=conversions.cvr * worth,
+        cvr=RateForecast(conversions.cvr, low, np.minimum(high, 1.0), conversions.clicks),
+        click_value_cv=np.hypot(conversions.shrunk.own_cv, worth_cv),
+        volume_cv=response.volume_cv,
+        common_value_cv=conversions.shrunk.common_cv,
+        bid_proxy=response.proxy,
+        bid_known=response.told,
+        support_low=response.low,
+        support_high=response.high,
+        matured_orders=rows.orders + coming,
+        matured_gmv=rows.gmv + coming * worth[rows.unit],
+        auction=auction,
+        notes=(*notes, *response.notes, *_words(conversions)),
+    )
+
+
+def _live(known: Known) -> tuple[Floats, Bools]:
+    live = known.live_bids.rows
+    bid = live["bid_cpc"].fill_null(np.nan).to_numpy()
+    told = live["known"].fill_null(value=False).to_numpy() & np.isfinite(bid) & (bid > 0)
+    return bid, told
+
+
+def _followed(
+    known: Known, evidence: Evidence, ahead: np.ndarray, settings: PredictorSettings, auction: Auction
+) -> Response:
+    """Response where bids are told: price level and traffic followed by the hour."""
+    rows, factors, priors, n = evidence.rows, evidence.factors, known.priors, evidence.n_units
+    kept = ~rows.daily & np.isfinite(rows.bid) & (rows.bid > 0) & (rows.age <= settings.hourly_lookback_days * 24)
+    order = np.flatnonzero(kept)
+    if order.size > 1 and bool((np.diff(rows.hour[order]) < 0).any()):
+        order = order[np.argsort(rows.hour[order], kind="stable")]
+    unit, hour, clicks, bid = rows.unit[order], rows.hour[order], rows.clicks[order], rows.bid[order]
+    first = int(hour[0]) if hour.size else 0
+    position = factors.position(hour)
+    notes: list[str] = []
+    live, told = _live(known)
+    median = priors.price_median
+    price_sd = settings.prior_price_sd
+    if median is None:
+        times = np.bincount(unit, minlength=n)
+        mean_log = summed(unit, np.log(bid / factors.price[position]), n) / np.maximum(times, 1)
+        usual = mean_log[times > 0].mean() if (times > 0).any() else float(np.log(np.nanmedian(live)))
+        median = np.exp(np.where(times > 0, mean_log, usual))
+        price_sd = 2 * settings.prior_price_sd
+        notes.append("no market price is forecast: it is taken from bids, and learned from prices paid")
+    spread = priors.price_spread if priors.price_spread is not None else np.full(n, settings.pooled_price_spread)
+    log_price = np.log(median)[unit] + np.log(factors.price)[position]
+    slot = hour - first
+    n_past = int(slot[-1]) + 1 if hour.size else 0
+    gap = -(first + n_past)  # hours between the last row and the hour that is decided
+    last = int(ahead.max() - factors.position(np.zeros(1, np.int64))[0])
+    level = follow_price(
+        unit, slot, clicks, rows.spend[order], bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd
+    )
+    when = ahead - factors.position(np.zeros(1, np.int64))[0] + gap
+    price = factors.price[ahead] * np.exp(level.ahead[when])
+    now = log_price + level.offset[unit] + (level.past[slot] if n_past else 0.0)
+    won = ndtr((np.log(bid) - now) / spread[unit])
+    due = factors.traffic[position] * won
+    per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
+    if per_hour is None:
+        total = float(due.sum())
+        if total <= 0 or clicks.sum() <= 0:
+            raise InsufficientHistory(
+                f"account {known.account.name}: no forecast of traffic and no click yet at a known bid; import reports, "
+                "or state clicks per hour"
+            )
+        per_hour = np.full(n, clicks.sum() / total)
+        traffic_sd = 1.5
+        notes.append("no traffic is forecast: clicks at known bids tell it")
+    today = int(factors.day[factors.position(np.zeros(1, np.int64))[0]])
+    found = learn_traffic(unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd)
+    same_day = factors.day[ahead] == today
+    traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
+    landscape = Landscape(per_hour * found.unit, median * np.exp(level.offset), spread, np.ones(n), auction)
+    proxy = np.where(told, live, landscape.median * price[0])
+    low = np.full(n, np.inf)
+    high = np.zeros(n)
+    np.minimum.at(low, unit, bid)
+    np.maximum.at(high, unit, bid)
+    seen = high > 0
+    low, high = np.where(seen, low, proxy), np.where(seen, high, proxy)
+    price_error = np.hypot(level.ahead_sd[when[0]], level.offset_sd)
+    z = np.clip((np.log(proxy) - np.log(landscape.median * price[0])) / spread, -4.0, 4.0)
+    slope = np.exp(-0.5 * z**2) / (2.5066282746310002 * ndtr(z)) / spread
+    volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
+    if n_past and clicks.sum() > 0:
+        notes.append(
+            f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "
+            f"traffic today {np.average(found.today * found.unit) - 1:+.0%}"
+        )
+    return Response(landscape, traffic, price, proxy, told, low, high, volume_cv, tuple(notes))
+
+
+def _anchored(
+    known: Known,
+    evidence: Evidence,
+    beliefs: UnitBeliefs,
+    ahead: np.ndarray,
+    settings: PredictorSettings,
+    auction: Auction,
+) -> Response:
+    """Response where bids are unknown: average price paid as the proxy bid, clicks as they were per day."""
+    rows, factors, n = evidence.rows, evidence.factors, evidence.n_units
+    if rows.clicks.sum() <= 0:
+        raise InsufficientHistory(
+            f"account {known.account.name}: {rows.clicks.size} report rows and not one click; there is no price to "
+            "start from. Import reports with clicks, or a bulk sheet with bids"
+        )
+    age_days = rows.age / 24.0
+    decay = np.exp(-np.log(2.0) / settings.daily_half_life_days * np.maximum(age_days - 1, 0))
+    position = factors.position(rows.hour)
+    # clicks and prices of phases are put on the footing of ordinary hours
+    ordinary = factors.price[position]
+    clicks = summed(rows.unit, rows.clicks * decay, n)
+    spend = summed(rows.unit, rows.spend * decay / ordinary, n)
+    proxy, known_price = _click_prices(clicks, spend, beliefs)
+    first_seen = np.zeros(n)
+    np.maximum.at(first_seen, rows.unit, age_days)
+    day_traffic = _day_traffic(evidence)
+    volume = daily_volume(
+        rows.unit, age_days, rows.clicks / day_traffic, first_seen, beliefs.campaign, settings.daily_half_life_days
+    )
+    landscape = Landscape.anchored(proxy, volume.rate, settings.pooled_price_spread, auction)
+    live, told = _live(known)
+    price = factors.price[ahead]
+    stated = np.where(told, live, proxy * price[0])
+    paid = rows.clicks > 0
+    low, high = np.full(n, np.inf), np.zeros(n)
+    average = rows.spend[paid] / rows.clicks[paid]
+    np.minimum.at(low, rows.unit[paid], average)
+    np.maximum.at(high, rows.unit[paid], average)
+    low, high = np.where(high > 0, low, proxy), np.where(high > 0, high, proxy)
+    notes = [
+        f"bids are unknown for {int((~told).sum())} of {n} units: their average price paid stands for the bid, and how "
+        "clicks answer to bids is the pooled prior's"
+    ]
+    if not known_price.all():
+        notes.append(f"{int((~known_price).sum())} units have no click yet: price and volume are their campaign's")
+    traffic = np.broadcast_to(factors.traffic[ahead], (n, ahead.size)).copy()
+    return Response(landscape, traffic, price, stated, told, low, high, np.hypot(volume.cv, 0.3), tuple(notes))
+
+
+def _day_traffic(evidence: Evidence) -> Floats:
+    """(n_rows,) forecast traffic of a row against 24 ordinary hours."""
+    rows, factors = evidence.rows, evidence.factors
+    total = np.concatenate([[0.0], np.cumsum(factors.traffic)])
+    first = factors.position(rows.hour)
+    end = np.minimum(first + np.maximum(rows.length, 1.0).astype(np.int64), total.size - 1)
+    return np.maximum((total[end] - total[first]) / 24.0, 1e-3)
+
+
+def _click_prices(clicks: Floats, spend: Floats, beliefs: UnitBeliefs) -> tuple[Floats, Bools]:
+    """Average price paid per click of each unit, shrunk on log scale to campaign and account."""
+    paid = (clicks > 0) & (spend > 0)
+    log_price = np.log(np.where(paid, spend / np.maximum(clicks, 1e-12), 1.0))
+    account = float(np.average(log_price[paid], weights=clicks[paid]))
+    held = np.where(beliefs.campaign < 0, int(beliefs.campaign.max(initial=-1)) + 1, beliefs.campaign)
+    n_groups = int(held.max(initial=0)) + 1
+    trust = np.where(paid, 1 / (_PRICE_UNITS**2 + _PRICE_NOISE**2 / np.maximum(clicks, 1e-12)), 0.0)
+    weight = summed(held, trust, n_groups)
+    group = (summed(held, trust * log_price, n_groups) + account / _PRICE_UNITS**2) / (weight + _PRICE_UNITS**-2)
+    own = np.where(paid, clicks / _PRICE_NOISE**2, 0.0)
+    return np.exp((own * log_price + group[held] / _PRICE_UNITS**2) / (own + _PRICE_UNITS**-2)), paid
+
+
+def _words(conversions: Conversions) -> tuple[str, ...]:
+    law = conversions.hourly if conversions.hourly.learned_from >= conversions.daily.learned_from else conversions.daily
+    step = "hours" if law.step_hours == 1 else "days"
+    if law.learned_from < 1:
+        return ("conversion delay: assumed, no restatement has been seen yet",)
+    return (
+        f"conversion delay: mean {law.mean_lag_steps:.1f} +- {law.mean_lag_sd:.1f} {step}, from {law.learned_from:.0f} "
+        f"orders; forecast conversion rates times {conversions.shrunk.level:.2f}, typical error of a unit "
+        f"{conversions.shrunk.typical_error:.0%}",
+    )

@@ -1,0 +1,71 @@
+"""Properties of the whole response model on a small market with hidden truth."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from predictors import SteadyModel
+
+
+def test_matured_orders_come_close_to_the_truth_after_two_days(worlds):
+    ratios = []
+    for seed in range(3):
+        world = worlds(seed)
+        outlook = SteadyModel(calendar=world.calendar).outlook(world.known(60), world.ahead(60))
+        expected = (world.clicks[:, :60] * world.cvr[:, None] * world.value[:60]).sum()
+        ratios.append(outlook.matured_orders.sum() / expected)
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.06)
+
+
+def test_rates_come_nearer_to_the_truth_than_forecast_and_raw_counts(worlds):
+    world = worlds(1)
+    known = world.known(96)
+    outlook = SteadyModel(calendar=world.calendar).outlook(known, world.ahead(96))
+    clicks = world.clicks[:, :96].sum(1)
+    orders = np.bincount(known.performance["unit"], known.performance["orders"], world.n)
+    raw = (orders + 0.5) / (clicks + 10)
+
+    def error(rate):
+        return np.sqrt(np.mean(np.log(rate / world.cvr) ** 2))
+
+    unbiased = world.prior_cvr / (1 + world.bias)
+    assert error(outlook.cvr.mean) < 0.85 * error(unbiased)
+    assert error(outlook.cvr.mean) < 0.85 * error(raw)
+
+
+def test_the_same_rows_give_the_same_outlook(worlds):
+    world = worlds(0)
+    known = world.known(30)
+    one = SteadyModel(calendar=world.calendar).outlook(known, world.ahead(30))
+    two = SteadyModel(calendar=world.calendar).outlook(known, world.ahead(30))
+    for name in ("bids", "clicks", "spend", "orders", "gmv", "traffic", "price", "matured_gmv"):
+        assert np.array_equal(getattr(one, name), getattr(two, name)), name
+
+
+def test_tables_rise_with_the_bid_and_hold_no_nan(worlds):
+    world = worlds(0)
+    for h in (0, 1, 30):
+        outlook = SteadyModel(calendar=world.calendar).outlook(world.known(h), world.ahead(h))
+        for name in ("bids", "impressions", "clicks", "spend", "orders", "gmv"):
+            table = getattr(outlook, name)
+            assert np.isfinite(table).all()
+            assert (np.diff(table, axis=1) >= 0).all()
+
+
+def test_the_order_of_rows_changes_nothing(worlds):
+    world = worlds(0)
+    known = world.known(30)
+    mixed = type(known)(
+        account=known.account,
+        hour=known.hour,
+        units=known.units,
+        performance=known.performance.sample(fraction=1.0, shuffle=True, seed=4),
+        arrivals=known.arrivals.sample(fraction=1.0, shuffle=True, seed=5),
+        live_bids=known.live_bids,
+        priors=known.priors,
+    )
+    one = SteadyModel(calendar=world.calendar).outlook(known, world.ahead(30))
+    two = SteadyModel(calendar=world.calendar).outlook(mixed, world.ahead(30))
+    assert np.allclose(one.gmv, two.gmv, rtol=1e-9)
+    assert np.allclose(one.traffic, two.traffic, rtol=1e-9)
+    assert isinstance(mixed.performance, pl.DataFrame)
