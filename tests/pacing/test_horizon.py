@@ -131,7 +131,7 @@ def test_roi_counts_matured_value_of_past_clicks(make_outlook, make_known) -> No
     known = make_known()
     poor = make_outlook(matured=(np.zeros(known.performance.height),) * 2)
     rich = _outlook_for(make_outlook, known)
-    goals, groups = Goals(targets=(Target(ROI, 2.5),)), Groups.from_units(known.units)
+    goals, groups = Goals(targets=(Target(ROI, 5.0),)), Groups.from_units(known.units)
     pacer = RecedingHorizon(AutoSolver())
     careful = pacer.targets(known, poor, goals, _calendar(known), groups)
     easy = pacer.targets(known, rich, goals, _calendar(known), groups)
