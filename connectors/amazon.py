@@ -12,44 +12,21 @@ What is decided here, and why:
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
 import polars as pl
 
 from connectors import dates, numbers
 from connectors.cells import ROW, RawTable
+from connectors.facts import oddities, once, to_facts
 from connectors.headers import Heading, amazon_known, headings, plain
-from connectors.layouts import LAYOUTS, WRITTEN, Layout, check_columns, layout_of
+from connectors.layouts import LAYOUTS, Layout, check_columns, layout_of
+from connectors.measures import impossible, measures, one_country
 from connectors.readings import FileReading
-from connectors.setaside import SetAside, quarantine, together
+from connectors.setaside import SetAside, together
 from domain.errors import SchemaMismatch
-from domain.tables import FACT_KEY, FACTS, GRAIN, check
 
-COUNTS = ("impressions", "clicks", "orders", "units_sold")
-MONEY = ("spend", "gmv", "daily_budget")
-#: No account counts or spends this much in a row of one day; a larger number is an id or a date in the wrong column.
-LARGEST = 1e12
-
-_TEXTS = ("campaign", "ad_group", "target", "sku", "search_term", "placement")
 _TOTALS = ("total", "totals", "grand total", "sum", "总计", "合计", "total:", "totals:")
 _DATE_WORDS = ("date", "start date", "日期", "开始日期", "day")
-_MATCH = {
-    "exact": "EXACT",
-    "精准": "EXACT",
-    "精准匹配": "EXACT",
-    "phrase": "PHRASE",
-    "词组": "PHRASE",
-    "词组匹配": "PHRASE",
-    "broad": "BROAD",
-    "广泛": "BROAD",
-    "广泛匹配": "BROAD",
-    "targeting_expression": "-",
-    "targeting_expression_predefined": "-",
-    "": "-",
-}
-_NO_PORTFOLIO = ("not grouped", "no portfolio", "-", "--", "未分组")
-_DOLLARS = ("USD", "CAD", "AUD", "MXN", "SGD")
-_SHARED_SIGNS = {"$": _DOLLARS, "¥": ("JPY", "CNY"), "￥": ("JPY", "CNY"), "kr": ("SEK",)}
 
 
 def is_report(header: Sequence[str]) -> bool:
@@ -87,15 +64,15 @@ def read(table: RawTable, file: str, sha256: str) -> FileReading:
         )
     frame, day_notes = _days(frame, by_field, aside)
     warnings += day_notes
-    frame, currency, more = _measures(table.name, frame, layout, by_field, aside, comma)
+    frame, currency, more = measures(table.name, frame, layout, by_field, aside, comma)
     warnings += more
-    _impossible(frame, layout, aside)
-    _one_country(frame, aside)
+    impossible(frame, layout, aside)
+    one_country(frame, aside)
     good, bad = aside.split(frame, table)
-    facts = _facts(good, layout)
-    facts, doubles = _once(facts, table)
+    facts = to_facts(good, layout)
+    facts, doubles = once(facts, table)
     good = good.join(facts.select(ROW), on=ROW, how="semi", maintain_order="left")
-    warnings += _oddities(good, layout)
+    warnings += oddities(good, layout)
     if table.cells.height + table.broken.height == 0:
         warnings.append("there are no rows below the header")
     windows = [c.window for c in by_field.values() if c.window is not None]
@@ -203,258 +180,3 @@ def _days(
             remedy="download the report with the time unit 'Daily'",
         )
     return frame, days.notes
-
-
-def _measures(
-    name: str, frame: pl.DataFrame, layout: Layout, by_field: Mapping[str, Heading], aside: SetAside, comma: bool | None
-) -> tuple[pl.DataFrame, str | None, list[str]]:
-    """Numbers of all measures, the file's currency, and warnings."""
-    notes: list[str] = []
-    needed = ("clicks", "spend", *(("impressions",) if "impressions" in layout.measures else ()))
-    signs: dict[str, pl.Series] = {}
-    again = "download the report again without editing it"
-    for field in (*COUNTS, *MONEY, "ctr", "cpc", "acos", "roas"):
-        if f"t_{field}" not in frame.columns:
-            continue
-        read = numbers.parse(frame[f"t_{field}"], comma)
-        if field in ("ctr", "cpc", "acos", "roas"):
-            frame = frame.with_columns(read.values.alias(field))
-            continue
-        values = read.values
-        if field not in needed and field != "daily_budget":
-            holes = values.is_null() & ~read.unreadable
-            if holes.any():
-                notes.append(
-                    f"{_rows(int(holes.sum()))} without {field}, read as 0 (first: row {frame[ROW].filter(holes)[0]})"
-                )
-                values = values.set(holes, 0.0)
-        frame = frame.with_columns(values.alias(field), read.unreadable.alias("bad"))
-        written = WRITTEN.get(field, field)
-        aside_flag = f"bad_{field}"
-        frame = frame.rename({"bad": aside_flag})
-        aside.when(
-            pl.col(aside_flag),
-            f"unreadable {field}",
-            written + " is {}, which is no number",
-            f"t_{field}",
-            remedy=again,
-        )
-        if field in needed:
-            aside.when(pl.col(field).is_null(), f"missing {field}", f"has no {written}", remedy=again)
-        aside.when(pl.col(field) < 0, f"negative {field}", written + " is {}", f"t_{field}", remedy=again)
-        aside.when(pl.col(field) > LARGEST, f"impossible {field}", written + " is {}", f"t_{field}", remedy=again)
-        if field in COUNTS:
-            aside.when(
-                pl.col(field) != pl.col(field).round(),
-                f"fractional {field}",
-                written + " is {}, not a whole number",
-                f"t_{field}",
-                remedy=again,
-            )
-        elif read.signs.is_not_null().any():
-            signs[field] = read.signs
-    frame, currency, more = _currency(name, frame, by_field, signs, aside)
-    return frame, currency, notes + more
-
-
-def _currency(
-    name: str, frame: pl.DataFrame, by_field: Mapping[str, Heading], signs: Mapping[str, pl.Series], aside: SetAside
-) -> tuple[pl.DataFrame, str | None, list[str]]:
-    split = "import one marketplace per file"
-    in_header = next((c.sign for c in by_field.values() if c.sign is not None), None)
-    stated: str | None = None
-    if "t_currency" in frame.columns:
-        codes = frame["t_currency"].str.to_uppercase()
-        frame = frame.with_columns(codes.alias("code"))
-        counts = codes.filter(codes.str.contains("^[A-Z]{3}$").fill_null(False)).value_counts(sort=True)
-        stated = None if counts.height == 0 else str(counts.item(0, 0))
-    found = pl.concat(list(signs.values())).drop_nulls().unique().to_list() if signs else []
-    currency = stated or (in_header if in_header and in_header not in _SHARED_SIGNS else None)
-    if currency is None:
-        codes = sorted(s for s in found if s not in _SHARED_SIGNS)
-        currency = codes[0] if len(codes) == 1 else None
-    notes: list[str] = []
-    if currency and in_header and not _fits(in_header, currency):
-        raise SchemaMismatch(
-            f"{name}, row 1: the header speaks of {in_header}, the rows of {currency}; download the report again"
-        )
-    if "code" in frame.columns:
-        if currency is None and frame.height:
-            notes.append("no row says its currency; the account's is assumed")
-        else:
-            aside.when(
-                pl.col("code").is_null(), "missing currency", f"has no currency in a file of {currency}", remedy=split
-            )
-        aside.when(
-            pl.col("code") != currency,
-            "other currency",
-            "is in {}, most of the file in " + str(currency),
-            "t_currency",
-            remedy=split,
-        )
-    elif currency is None and frame.height and (in_header or found):
-        notes.append(f"the sign {in_header or found[0]} does not tell the currency; the account's is assumed")
-    for field, column in signs.items():
-        bad = column.drop_nulls().unique()
-        bad = [s for s in bad.to_list() if not (currency and _fits(s, currency))]
-        if not bad or (currency is None and len(found) <= 1):
-            continue
-        frame = frame.with_columns(column.is_in(bad).fill_null(False).alias(f"sign_{field}"))
-        aside.when(
-            pl.col(f"sign_{field}"),
-            "other currency",
-            f"{WRITTEN.get(field, field)} is {{}} in a file of {currency or 'unknown currency'}",
-            f"t_{field}",
-            remedy=split,
-        )
-    return frame, currency, notes
-
-
-def _fits(sign: str, currency: str) -> bool:
-    return sign == currency or currency in _SHARED_SIGNS.get(sign, ())
-
-
-def _impossible(frame: pl.DataFrame, layout: Layout, aside: SetAside) -> None:
-    again = "download the report again without editing it"
-    for field in layout.dimensions:
-        if field != "match_type":
-            aside.when(pl.col(f"t_{field}").is_null(), f"missing {field}", f"has no {WRITTEN[field]}", remedy=again)
-    aside.when(
-        (pl.col("spend") > 0) & (pl.col("clicks") == 0),
-        "spend without clicks",
-        "costs {} without a click",
-        "spend",
-        remedy="pay-per-click ads cannot do that; " + again,
-    )
-    if "impressions" in frame.columns and layout.report != "search_term":
-        aside.when(
-            pl.col("clicks") > pl.col("impressions"),
-            "more clicks than impressions",
-            "{} clicks of {} impressions",
-            "clicks",
-            "impressions",
-            remedy=again,
-        )
-
-
-def _one_country(frame: pl.DataFrame, aside: SetAside) -> None:
-    """A campaign name that occurs in two countries would become one campaign; keep the larger one."""
-    if "t_country" not in frame.columns or "t_campaign" not in frame.columns or frame["t_country"].n_unique() < 2:
-        return
-    counts = frame.group_by("t_campaign", "t_country").len().sort(["len", "t_country"], descending=[True, False])
-    keep = counts.unique("t_campaign", keep="first", maintain_order=True)
-    if keep.height == counts.height:
-        return
-    pairs = keep.select(pl.struct("t_campaign", "t_country")).to_series().implode()
-    aside.when(
-        ~pl.struct("t_campaign", "t_country").is_in(pairs),
-        "same campaign in another country",
-        "campaign {} runs in {} too",
-        "t_campaign",
-        "t_country",
-        remedy="import one marketplace per file",
-    )
-
-
-def _facts(good: pl.DataFrame, layout: Layout) -> pl.DataFrame:
-    def text(field: str) -> pl.Expr:
-        here = f"t_{field}" in good.columns and field in (*layout.dimensions, *layout.optional)
-        return pl.col(f"t_{field}") if here else pl.lit(None, pl.String)
-
-    low = text("match_type").fill_null("").str.to_lowercase()
-    match = low.replace_strict(_MATCH, default=text("match_type").str.to_uppercase(), return_dtype=pl.String)
-    portfolio = text("portfolio")
-    return check(
-        good.select(
-            pl.lit(layout.report).alias("report"),
-            pl.col("day").cast(pl.Datetime("us")).alias("start_local"),
-            pl.lit("day", GRAIN).alias("grain"),
-            *(text(field).alias(field) for field in _TEXTS),
-            (match if "match_type" in layout.dimensions else pl.lit(None, pl.String)).alias("match_type"),
-            *(
-                (pl.col(field) if field in good.columns else pl.lit(None)).cast(pl.Float64).alias(field)
-                for field in (*COUNTS, *MONEY)
-            ),
-            text("campaign_status").alias("campaign_status"),
-            text("bidding_strategy").alias("bidding_strategy"),
-            pl.when(~portfolio.str.to_lowercase().is_in(_NO_PORTFOLIO)).then(portfolio).alias("portfolio"),
-            pl.col(ROW),
-        ),
-        FACTS,
-        "facts",
-    )
-
-
-def _once(facts: pl.DataFrame, table: RawTable) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Facts with each key once (its first row), and the others as a quarantine."""
-    key = list(FACT_KEY)
-    if not facts.select(pl.struct(key).is_duplicated().any()).item():
-        return facts, quarantine(facts.clear(), table)
-    values = [c for c in FACTS if c not in (*key, ROW)]
-    first = facts.unique(key, keep="first", maintain_order=True)
-    later = facts.join(first.select(ROW), on=ROW, how="anti", maintain_order="left").join(
-        first.select(*key, *(pl.col(c).alias(f"first_{c}") for c in (*values, ROW))),
-        on=key,
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )
-    same = reduce(lambda a, b: a & b, (pl.col(c).eq_missing(pl.col(f"first_{c}")) for c in values))
-    differ = pl.concat_str(
-        [pl.when(~pl.col(c).eq_missing(pl.col(f"first_{c}"))).then(pl.lit(c)) for c in values],
-        separator=", ",
-        ignore_nulls=True,
-    )
-    later = later.with_columns(
-        pl.when(same).then(pl.lit("duplicate row")).otherwise(pl.lit("conflicting row")).alias("reason"),
-        pl.when(same)
-        .then(
-            pl.format("row {}: says the same as row {}, which is kept; nothing needs to be done", ROW, f"first_{ROW}")
-        )
-        .otherwise(
-            pl.format(
-                "row {}: is about the same day and names as row {}, which is kept, but differs in {}; import pasted "
-                "downloads one by one, or give two things of one name two names",
-                ROW,
-                f"first_{ROW}",
-                differ,
-            )
-        )
-        .alias("detail"),
-    )
-    return first, quarantine(later, table)
-
-
-def _oddities(good: pl.DataFrame, layout: Layout) -> list[str]:
-    """What is strange in rows that are used all the same."""
-    notes: list[str] = []
-
-    def tell(condition: pl.Expr, words: str) -> None:
-        rows = good.filter(condition.fill_null(False))[ROW]
-        if rows.len():
-            notes.append(f"{_rows(rows.len())} with {words} (first: row {rows[0]})")
-
-    has = set(good.columns)
-    if layout.report == "search_term" and "impressions" in has:
-        tell(pl.col("clicks") > pl.col("impressions"), "more clicks than impressions, which lag in this report")
-    if {"gmv", "orders"} <= has:
-        tell((pl.col("gmv") > 0) & (pl.col("orders") == 0), "sales without orders")
-    recomputed = {
-        "ctr": ("clicks", "impressions"),
-        "cpc": ("spend", "clicks"),
-        "acos": ("spend", "gmv"),
-        "roas": ("gmv", "spend"),
-    }
-    for ratio, (above, below) in recomputed.items():
-        if {ratio, above, below} <= has:
-            truth = pl.col(above) / pl.col(below)
-            off = pl.min_horizontal((pl.col(ratio) - truth).abs(), (pl.col(ratio) / 100 - truth).abs())
-            tell(
-                (pl.col(below) > 0) & (off > 0.02 * truth + 0.006),
-                f"a {ratio.upper()} that is not {above} / {below}; the column is not used",
-            )
-    return notes
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"

@@ -12,6 +12,7 @@ import polars as pl
 from connectors import numbers
 from connectors.cells import ROW, RawTable
 from connectors.headers import AMBIGUOUS_SIGNS, plain, sign_of
+from connectors.measures import most_common
 from connectors.readings import CatalogReading
 from connectors.setaside import SetAside, quarantine, together
 from domain.errors import SchemaMismatch
@@ -140,9 +141,8 @@ def _checked(
             remedy=fix,
         )
         if field == "price":
-            codes = read.signs.filter(~read.signs.is_in(AMBIGUOUS_SIGNS)).drop_nulls().value_counts(sort=True)
-            if codes.height:
-                currency = str(codes.item(0, 0))
+            currency = most_common(read.signs.filter(~read.signs.is_in(AMBIGUOUS_SIGNS)))
+            if currency is not None:
                 other = (read.signs != currency) & ~read.signs.is_in(AMBIGUOUS_SIGNS)
                 frame = frame.with_columns(other.fill_null(False).alias("other"))
                 aside.when(

@@ -35,6 +35,8 @@ class PlatformProfile:
         Most bid edits of one unit in a day; ``None`` where no limit is known.
     auction
         How clicks are priced.
+    stale_after_hours
+        Age of the newest learned row from which on reports are stale.
     any_currency
         Limits for a currency that `bid_limits` does not list; ``None`` refuses it.
     """
@@ -47,6 +49,7 @@ class PlatformProfile:
     over_delivery: float = 1.0
     edits_per_day: int | None = None
     auction: Auction = Auction.SECOND_PRICE
+    stale_after_hours: float = 6.0
     any_currency: BidLimits | None = None
 
     def limits(self, currency: str) -> BidLimits:
@@ -68,7 +71,8 @@ def _amazon() -> PlatformProfile:
     """Amazon Sponsored Products. Unverified: bid and budget limits as documented by third parties (2021-2024).
 
     Reports settle about 12 h after a click, later corrections come for up to 60 days; a day may spend twice its
-    budget; no limit on edits is documented. Yen have no hundredths.
+    budget; no limit on edits is documented. Yen have no hundredths. Reports are of days, so they are stale only
+    when two of them are missing.
     """
     western = BidLimits(floor=0.02, cap=1000.0, tick=0.01)
     return PlatformProfile(
@@ -87,6 +91,7 @@ def _amazon() -> PlatformProfile:
         report_lag_hours=12.0,
         attribution_days=7,
         over_delivery=2.0,
+        stale_after_hours=72.0,
     )
 
 
