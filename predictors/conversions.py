@@ -83,6 +83,9 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
     hourly_prior = DelayPrior(settings.hourly_share_at_once, settings.hourly_mean_lag_hours, level_sd)
     daily_prior = DelayPrior(settings.daily_share_at_once, settings.daily_mean_lag_days, level_sd)
 
+    by_day = np.flatnonzero(rows.daily)
+    by_hour = slice(None) if not by_day.size else np.flatnonzero(~rows.daily)
+
     def settle(cvr: Floats) -> Conversions:
         worth = rows.clicks * factor * cvr[rows.unit]
         hourly_counts = _count(evidence, kind, worth, daily=False)
@@ -90,8 +93,8 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
         hourly = learn_delay(hourly_counts, hourly_prior)
         daily = learn_delay(daily_counts, daily_prior, step_hours=24)
         told = np.empty(rows.clicks.size)
-        told[rows.daily] = daily.share_told(kind[rows.daily], rows.age[rows.daily] / 24.0)
-        told[~rows.daily] = hourly.share_told(kind[~rows.daily], rows.age[~rows.daily])
+        told[by_day] = daily.share_told(kind[by_day], rows.age[by_day] / 24.0)
+        told[by_hour] = hourly.share_told_whole(kind[by_hour], rows.age[by_hour])
         due = summed(rows.unit, rows.clicks * factor * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
         shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error)

@@ -20,6 +20,7 @@ the ages that saw more or fewer orders than the law says pull F toward the life 
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -121,6 +122,11 @@ class DelayLaw:
     separate: bool
     learned_from: float
 
+    def share_told_whole(self, kind: Ints, age_steps: Ints) -> Floats:
+        """F for clicks of a phase kind at an age of 1, 2, ... whole steps."""
+        n_ages = self.share.shape[1]
+        return self.share.ravel().take(kind * n_ages + np.minimum(age_steps, n_ages) - 1)
+
     def share_told(self, kind: Ints, age_steps: Floats | Ints) -> Floats:
         """F for clicks of a phase kind at an age in steps; linear between ages, 0 at age 0."""
         return _lookup(self.share, kind, np.asarray(age_steps, np.float64))
@@ -138,6 +144,22 @@ class DelayLaw:
 
 def learn_delay(counts: DelayCounts, prior: DelayPrior, step_hours: int = 1) -> DelayLaw:
     """Delay law from counts; without any count it is the prior's."""
+    n_kinds, n_ages = counts.arrived.shape
+    if not counts.arrived.any() and not counts.exposed.any():
+        return _assumed(prior, n_kinds, n_ages, step_hours)
+    return _learned(counts, prior, step_hours)
+
+
+@cache
+def _assumed(prior: DelayPrior, n_kinds: int, n_ages: int, step_hours: int) -> DelayLaw:
+    nothing = np.zeros((n_kinds, n_ages))
+    law = _learned(DelayCounts(nothing, nothing), prior, step_hours)
+    law.share.setflags(write=False)
+    law.scenarios.setflags(write=False)
+    return law
+
+
+def _learned(counts: DelayCounts, prior: DelayPrior, step_hours: int) -> DelayLaw:
     n_kinds, n_ages = counts.arrived.shape
     level_shape = 1.0 / prior.level_sd**2
     arrived, exposed = counts.arrived.sum(0), counts.exposed.sum(0)

@@ -116,7 +116,7 @@ def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, pro
         length=_plain(frame["hours"]),
         daily=(frame["grain"].to_physical().to_numpy() == 1),
         **{name: _plain(frame[name]) for name in ("impressions", "clicks", "spend", "orders", "gmv")},
-        bid=frame["bid_cpc"].fill_null(np.nan).to_numpy(),
+        bid=frame["bid_cpc"].to_numpy(),  # null becomes NaN
     )
     arrivals = known.arrivals
     arrival_hour = _relative(arrivals["start_utc"], cut)
@@ -139,7 +139,7 @@ def _micros(hour: Hour) -> int:
 
 
 def _plain(column: pl.Series) -> Floats:
-    return np.nan_to_num(column.fill_null(0.0).to_numpy(), nan=0.0, posinf=0.0, neginf=0.0)
+    return np.nan_to_num(column.to_numpy(), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _relative(column: pl.Series, cut: int) -> Ints:
@@ -169,7 +169,7 @@ def _factors(known: Known, first: int, last: int, calendar: PromotionCalendar, p
         at = at[inside]
         forecast[at] = True
         for factor, name in ((traffic, "traffic"), (value, "cvr_factor"), (price, "price_factor")):
-            number = told[name].fill_null(np.nan).to_numpy()[inside]
+            number = told[name].to_numpy()[inside]
             usable = np.isfinite(number) & (number > 0)
             factor[at[usable]] = number[usable]
     return HourFactors(first, traffic, value, price, phase, day, hour_of_week, forecast)

@@ -20,13 +20,15 @@ from predictors.evidence import Evidence
 from predictors.landscape import Landscape
 from predictors.price_level import follow_price
 from predictors.settings import PredictorSettings
-from predictors.shrinkage import gamma_band, shrink
+from predictors.shrinkage import gamma_band
 from predictors.sums import summed
 from predictors.traffic import daily_volume, learn_traffic
 from predictors.value import order_value
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
 _PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
+#: Clicks that the believed click rate is worth.
+CTR_WORTH = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,8 @@ def compose(
     worth, worth_cv, unpriced = order_value(unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value)
     orders = clicks * conversions.cvr[:, None]
     impressions_seen = summed(rows.unit, rows.impressions, n)
-    ctr = (
-        beliefs.ctr
-        * shrink(conversions.clicks, impressions_seen * beliefs.ctr, beliefs.ctr, beliefs.campaign, 1.0).ratio
-    )
+    # impressions only inform: plain credibility is enough for the click rate
+    ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()
     low, high = gamma_band(conversions.cvr, cv)
     coming = rows.clicks * conversions.factor * conversions.cvr[rows.unit] * (1 - conversions.told)
@@ -129,8 +129,8 @@ def compose(
 
 def _live(known: Known) -> tuple[Floats, Bools]:
     live = known.live_bids.rows
-    bid = live["bid_cpc"].fill_null(np.nan).to_numpy()
-    told = live["known"].fill_null(value=False).to_numpy() & np.isfinite(bid) & (bid > 0)
+    bid = live["bid_cpc"].to_numpy()  # null becomes NaN
+    told = live["known"].to_numpy() & np.isfinite(bid) & (bid > 0)
     return bid, told
 
 

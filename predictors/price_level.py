@@ -19,7 +19,6 @@ import numpy as np
 from numba import njit
 
 from domain.tables import Floats, Ints
-from predictors.sums import summed
 
 #: Grid of (persistence of the AR part, its hourly sd, hourly sd of the slow part).
 _GRID = np.array(
@@ -87,38 +86,16 @@ def follow_price(
         Prior spread of the offsets, learned from then on.
     """
     precision, target = _observe(hour, clicks, spend, bid, log_price, spread, n_past)
-    offset = np.zeros(n_units)
-    offset_var = np.full(n_units, unit_sd**2)
-    variance, dispersion = unit_sd**2, 1.0
-    weight_hour = summed(hour, precision, n_past)
-    weight_unit = summed(unit, precision, n_units)
-    sum_hour = summed(hour, target, n_past)
-    sum_unit = summed(unit, target, n_units)
+    level, offset, offset_var, weight_hour, variance, dispersion = _separate(
+        unit, hour, precision, target, n_units, n_past, unit_sd
+    )
     seen = weight_hour > 0
-    level = np.zeros(n_past)
-    used = precision > 0
-    if used.any():
-        wanted = np.zeros_like(target)
-        wanted[used] = target[used] / precision[used]
-        for _ in range(6):
-            shared = summed(hour, precision * offset[unit], n_past)
-            # a weak pull to the forecast keeps hours with hardly a click where they belong
-            level = np.where(seen, (sum_hour - shared) / (weight_hour + 1e-9), 0.0)
-            rest = summed(unit, precision * level[hour], n_units)
-            post = 1 / (weight_unit / dispersion + 1 / variance)
-            offset = (sum_unit - rest) / dispersion * post
-            offset_var = post
-            variance = float(((offset**2 + post).sum() + 10 * unit_sd**2 * 0.25) / (n_units + 10))
-            variance = min(max(variance, 1e-6), 1.0)
-            residual = wanted - level[hour] - offset[unit]
-            freedom = max(int(used.sum()) - int(seen.sum()), 1)
-            dispersion = float(np.clip((precision * residual**2).sum() / freedom, 1.0, 25.0))
     noise = np.where(seen, dispersion / np.maximum(weight_hour, 1e-12), np.inf)
     ahead, ahead_var = _filter(level, noise, n_ahead, _GRID)
     past = np.where(seen, level, 0.0)
     _carry(past, seen)
     return PriceLevel(
-        past, ahead, np.sqrt(ahead_var), offset, np.sqrt(offset_var), float(np.sqrt(variance)), dispersion
+        past, ahead, np.sqrt(ahead_var), offset, np.sqrt(offset_var), float(np.sqrt(variance)), float(dispersion)
     )
 
 
@@ -134,10 +111,47 @@ def _carry(past, seen):
 
 
 @njit(cache=True)
-def _log_cdf(x):
-    if x > -8.0:
-        return np.log(max(0.5 * math.erfc(-x * 0.7071067811865476), 1e-300))
-    return -0.5 * x * x - np.log(-x * 2.5066282746310002) + np.log1p(-1.0 / (x * x))
+def _separate(unit, hour, precision, target, n_units, n_past, unit_sd):
+    """Hours and units apart by backfitting: level per hour, shrunk offset per unit, and their variances."""
+    offset = np.zeros(n_units)
+    offset_var = np.full(n_units, unit_sd**2)
+    variance, dispersion = unit_sd**2, 1.0
+    weight_hour, weight_unit = np.zeros(n_past), np.zeros(n_units)
+    level = np.zeros(n_past)
+    rows = 0
+    for r in range(unit.size):
+        weight_hour[hour[r]] += precision[r]
+        weight_unit[unit[r]] += precision[r]
+        rows += precision[r] > 0.0
+    for turn in range(6):
+        level[:] = 0.0
+        for r in range(unit.size):
+            level[hour[r]] += target[r] - precision[r] * offset[unit[r]]
+        for h in range(n_past):
+            level[h] = level[h] / weight_hour[h] if weight_hour[h] > 0.0 else 0.0
+        offset[:] = 0.0
+        for r in range(unit.size):
+            offset[unit[r]] += target[r] - precision[r] * level[hour[r]]
+        total = 0.0
+        for i in range(n_units):
+            offset_var[i] = 1.0 / (weight_unit[i] / dispersion + 1.0 / variance)
+            offset[i] *= offset_var[i] / dispersion
+            total += offset[i] ** 2 + offset_var[i]
+        # EM, with a prior worth ten units of half the stated spread
+        variance = min(max((total + 2.5 * unit_sd**2) / (n_units + 10.0), 1e-6), 1.0)
+        if turn % 2 == 1:
+            miss = 0.0
+            for r in range(unit.size):
+                if precision[r] > 0.0:
+                    miss += precision[r] * (target[r] / precision[r] - level[hour[r]] - offset[unit[r]]) ** 2
+            freedom = max(rows - n_past, 1)
+            dispersion = min(max(miss / freedom, 1.0), 25.0)
+    return level, offset, offset_var, weight_hour, variance, dispersion
+
+
+@njit(cache=True)
+def _cdf(x):
+    return 0.5 * math.erfc(-x * 0.7071067811865476)
 
 
 @njit(cache=True)
@@ -162,15 +176,18 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past):
                 s = spread[r]
                 mu = log_price[r] + reference
                 z = (np.log(bid[r]) - mu) / s
-                won, paid, squared = _log_cdf(z), _log_cdf(z - s), _log_cdf(z - 2 * s)
-                mean = np.exp(mu + s * s / 2 + paid - won)
-                variance = max(np.exp(2 * mu + 2 * s * s + squared - won) - mean * mean, 1e-4 * mean * mean)
-                mills_paid = np.exp(-0.5 * (z - s) ** 2 - 0.9189385332046727 - paid)
-                mills_won = np.exp(-0.5 * z * z - 0.9189385332046727 - won)
+                squared = _cdf(z - 2 * s)
+                if squared < 1e-12:
+                    continue  # a bid that far below the market tells nothing by its price
+                won, paid = _cdf(z), _cdf(z - s)
+                mean = np.exp(mu + 0.5 * s * s) * paid / won
+                variance = max(np.exp(2 * (mu + s * s)) * squared / won - mean * mean, 1e-4 * mean * mean)
+                mills_paid = 0.3989422804014327 * np.exp(-0.5 * (z - s) ** 2) / paid
+                mills_won = 0.3989422804014327 * np.exp(-0.5 * z * z) / won
                 slope = mean * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
-                pull = (spend[r] - clicks[r] * mean) / np.sqrt(clicks[r] * variance)
-                pull = min(max(pull, -4.0), 4.0)
-                gain = slope * np.sqrt(clicks[r] / variance)
+                scale = np.sqrt(clicks[r] / variance)
+                pull = min(max((spend[r] / clicks[r] - mean) * scale, -4.0), 4.0)
+                gain = slope * scale
                 precision[r] = gain * gain
                 target[r] = gain * gain * reference + gain * pull
                 total += gain * gain
@@ -179,7 +196,7 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past):
                 break
             # weak pull to the last level: an hour with few clicks must not throw the point of expansion away
             step = moved / (total + 25.0)
-            if abs(step) < 0.03:
+            if abs(step) < 0.08:
                 break
             reference += step
         start = stop

@@ -104,10 +104,13 @@ def shrink(
     state = _State(np.zeros(2), np.zeros(n_campaigns + 1), CAMPAIGN_SD_START, WEIGHTS)
     state.mean[1] = BETA_MEAN
     held = np.where(campaign < 0, n_campaigns, campaign)
+    # the part of the negative binomial that no round changes
+    k = 1.0 / SCALES**2
+    fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k)
     for _ in range(rounds):
-        state = _newton(state, seen, due, x, held, level_sd)
+        state = _newton(state, fixed, seen, due, x, held, level_sd)
     log_mean, slope = _log_mean(state, x, held)
-    weight, shape, rate = _posterior(state.weights, seen, due, log_mean)
+    weight, shape, rate = _posterior(state.weights, fixed, seen, due, log_mean)
     factor = np.exp(log_mean) * shape / rate
     ratio = (weight * factor).sum(1)
     second = (weight * factor**2 * (1 + 1 / shape)).sum(1)
@@ -147,23 +150,26 @@ def _log_mean(state: _State, x: Floats, campaign: Ints) -> tuple[Floats, float]:
     return base[:, None] + x[:, None] * tilt, float(state.mean[1])
 
 
-def _posterior(weights: Floats, seen: Floats, due: Floats, log_mean: Floats) -> tuple[Floats, Floats, Floats]:
+def _posterior(
+    weights: Floats, fixed: Floats, seen: Floats, due: Floats, log_mean: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Component weights, gamma shapes and rates per unit, (n_units, n_components)."""
     k = 1.0 / SCALES**2
     mean = due[:, None] * np.exp(log_mean)
     shape, rate = k + seen[:, None], k + mean
     # log of the negative binomial, without the terms that all components share
-    fit = gammaln(shape) - gammaln(k) + k * np.log(k) - shape * np.log(rate) + seen[:, None] * log_mean
-    fit += np.log(weights)
+    fit = fixed - shape * np.log(rate) + seen[:, None] * log_mean + np.log(weights)
     fit -= fit.max(1, keepdims=True)
     share = np.exp(fit)
     return share / share.sum(1, keepdims=True), shape, rate
 
 
-def _newton(state: _State, seen: Floats, due: Floats, x: Floats, campaign: Ints, level_sd: float) -> _State:
+def _newton(
+    state: _State, fixed: Floats, seen: Floats, due: Floats, x: Floats, campaign: Ints, level_sd: float
+) -> _State:
     """One EM step of the weights and one Newton step of alpha, beta and the campaigns (arrow matrix)."""
     log_mean, _ = _log_mean(state, x, campaign)
-    share, _, rate = _posterior(state.weights, seen, due, log_mean)
+    share, _, rate = _posterior(state.weights, fixed, seen, due, log_mean)
     weights = (share.sum(0) + WEIGHT_STRENGTH * WEIGHTS) / (seen.size + WEIGHT_STRENGTH)
     k = 1.0 / SCALES**2
     mean = rate - k

@@ -93,7 +93,7 @@ def learn_traffic(
     day_error = np.full(n_days, day_var)
     unit_error = np.full(n_units, unit_var)
     seen_day = forecast.sum(0) > 0
-    for _ in range(5):
+    for turn in range(5):
         # days: common factor, pulled to the level of all days
         base = forecast * (units[:, None] * (1 + cells))
         total = np.maximum(base.sum(0), 1e-12)
@@ -127,6 +127,8 @@ def learn_traffic(
         cells = share * (residual / units[:, None] - 1)
         left = cell_var * (1 - share)
         cell_var = float(((cells**2 + left)[known].sum() + 50 * CELL_SD**2) / (known.sum() + 50))
+        if turn not in (1, 3):
+            continue
         # hours: overdispersion of single rows, and shocks that all units share
         mean = due * (units[unit] * days[day - first] * (1 + cells[unit, day - first]))
         excess = ((clicks - mean) ** 2 - mean).sum() / max(float((mean**2).sum()), 1e-12)
