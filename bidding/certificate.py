@@ -57,8 +57,8 @@ def totals(problem: Problem, spend: Floats, gmv: Floats, clicks: Floats, orders:
         [rows.kind == RowKind.ROI, rows.kind == RowKind.CPC, rows.kind == RowKind.CPA],
         [v[g], t * q[g], t * n[g]],
         default=0.0,
-    )
-    paid: Floats = np.where(rows.kind == RowKind.ROI, t * c[g], c[g])
+    ).astype(np.float64)
+    paid = np.asarray(np.where(rows.kind == RowKind.ROI, t * c[g], c[g]), np.float64)
     scale = np.maximum(np.abs(rows.right), np.abs(paid) + np.abs(gained))
     return Totals(c, v, q, n, rows.right - (paid - gained), np.where(scale > 0, scale, 1.0))
 
