@@ -86,6 +86,8 @@ class HorizonProgram:
         (n_units,) share of a cell's spend that falls on that hour.
     notes
         What a person should know.
+    bins
+        (n_hours,) bin of each hour of the outlook; -1 where the hour is not planned.
     """
 
     problem: Problem
@@ -94,6 +96,7 @@ class HorizonProgram:
     now_bin: int
     now_share: Floats
     notes: tuple[str, ...]
+    bins: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ def build(
     )
     now = outlook.traffic[:, 0] * outlook.price[0]
     now_share = np.divide(now, spend_w[:, now_bin], out=np.zeros_like(now), where=spend_w[:, now_bin] > 0)
-    return HorizonProgram(problem, tuple(r for r, _ in placed), n_bins, now_bin, now_share, tuple(notes))
+    return HorizonProgram(problem, tuple(r for r, _ in placed), n_bins, now_bin, now_share, tuple(notes), bins)
 
 
 def _with_phase_budgets(targets: Sequence[Target], calendar: PromotionCalendar) -> list[Target]:
