@@ -132,6 +132,9 @@ def certify(
     orders = np.zeros_like(spend) if problem.orders is None else curves.mixed(problem.orders, lower, upper, share)
     reached = totals(problem, spend, gmv, clicks, orders)
     total = float(value.sum())
+    # An elastic program may name rows that the answer meets after all.
+    broken = unreachable[reached.slack[unreachable] < 0]
+    unreachable = broken if broken.size else unreachable
     excess = np.maximum(-reached.slack, 0.0) / reached.scale
     violation = float(excess.max()) if excess.size else 0.0
     binds: Bools = (np.abs(reached.slack) <= TIGHT * reached.scale) & (multipliers > 0)
