@@ -176,7 +176,7 @@ def _margin(values: pl.Series, texts: pl.Series, header: str, warnings: list[str
         return values
     if not says:
         warnings.append("margin rates are read as percent: most of them are above 1")
-    return values.set(bare, values / 100) if bare.any() else values
+    return (values / 100).zip_with(bare, values)
 
 
 def _once(rows: pl.DataFrame, table: RawTable) -> tuple[pl.DataFrame, pl.DataFrame]:

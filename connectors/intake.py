@@ -42,7 +42,7 @@ def read_report(path: Path | str, platform: str = "amazon-sp", *, max_bytes: int
     """
     _check(platform)
     path = Path(path)
-    digest = sha256_of(path)
+    digest = sha256_of(path, max_bytes)
     try:
         return amazon.read(_load(path, max_bytes), str(path), digest)
     except DataError as error:
@@ -52,7 +52,7 @@ def read_report(path: Path | str, platform: str = "amazon-sp", *, max_bytes: int
 def read_catalog(path: Path | str, *, max_bytes: int = MAX_UNPACKED_BYTES) -> CatalogReading:
     """Read a catalog (csv, csv.gz, xlsx): sku, price, margin rate, category, business type, stock."""
     path = Path(path)
-    digest = sha256_of(path)
+    digest = sha256_of(path, max_bytes)
     try:
         return catalog.read(_load(path, max_bytes), str(path), digest)
     except DataError as error:
@@ -65,7 +65,7 @@ def read_any(
     """Read a report or a catalog, whichever the header says; as `read_report` and `read_catalog`."""
     _check(platform)
     path = Path(path)
-    digest = sha256_of(path)
+    digest = sha256_of(path, max_bytes)
     kind: str | None = None
     try:
         loaded = _load(path, max_bytes)

@@ -171,7 +171,8 @@ def _agreement(totals: pl.DataFrame, differences: pl.DataFrame, unit: str) -> li
     first = next(iter(rows))
     same, other = [first], list[str]()
     for name, row in rows.items():
-        if name == first or name in off:
+        apart = row["first_day"] > rows[first]["last_day"] or row["last_day"] < rows[first]["first_day"]
+        if name == first or name in off or apart:
             continue
         alike = all(row[m] is None or abs(row[m] - (rows[first][m] or 0)) < 0.05 for m in ("spend", "clicks"))
         (same if alike else other).append(name)

@@ -66,10 +66,10 @@ class Unpacked:
     data: bytes
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex; empty where they cannot be read."""
+def sha256_of(path: Path, max_bytes: int = MAX_UNPACKED_BYTES) -> str:
+    """SHA-256 of a file's bytes, in hex; empty where they cannot be read or are too many."""
     try:
-        if not path.is_file():
+        if not path.is_file() or path.stat().st_size > max_bytes:
             return ""
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
