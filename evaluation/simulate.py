@@ -1,0 +1,158 @@
+"""Runs policies in the simulated market, hour by hour, through the very cycle that live accounts use."""
+
+import multiprocessing
+import os
+import queue as queues
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
+
+from domain.errors import ConfigError
+from domain.plans import Action
+from engine.cycle import run_cycle
+from evaluation.desks import POLICIES, desk_for
+from evaluation.metrics import Rows, measure
+from evaluation.results import RunResult, Setting
+from evaluation.trace import Hindsight, Recorder
+from market import Scenario, SimPlatform, SimWorld, fluid_optimum
+
+__all__ = ["POLICIES", "run", "setting_of", "simulate"]
+
+#: Called after each hour with (policy, seed, hours done, hours in all).
+Progress = Callable[[str, int, int, int], None]
+
+#: Tables here are small: more threads only fight over the cores that other runs use.
+_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+
+
+def setting_of(scenario: Scenario) -> Setting:
+    """What a reader of results needs to know of a scenario."""
+    return Setting(
+        scenario=scenario.name,
+        purpose=scenario.purpose,
+        currency=scenario.currency,
+        budget=scenario.goals.budget,
+        phases=tuple((p.name, p.start, p.end) for p in scenario.phases),
+    )
+
+
+def run(scenario: Scenario, policy: str, seed: int, progress: Progress | None = None) -> RunResult:
+    """One policy in one world, from the first hour to the last.
+
+    Parameters
+    ----------
+    scenario, seed
+        The world.
+    policy
+        One of `POLICIES`.
+    progress
+        Told after each hour.
+    """
+    world = SimWorld(scenario, seed)
+    platform = SimPlatform(world)
+    desk = desk_for(policy, world, platform)
+    recorder = Recorder(world)
+    holds = 0
+    for position, hour in enumerate(world.hours):
+        decision = run_cycle(hour, desk)
+        holds += decision.plan.units["action"].eq(Action.HOLD.value).all()
+        recorder.note(position, decision, platform.ledger)
+        platform.advance(hour)
+        if progress is not None:
+            progress(policy, seed, position + 1, world.n_hours)
+    platform.run_out()
+    plan = fluid_optimum(world.truth, world.budget, world.roi_target)
+    return RunResult(
+        setting=setting_of(scenario),
+        policy=policy,
+        seed=seed,
+        roi_target=world.roi_target,
+        figures=measure(world.truth, platform.ledger, Rows(budget=world.budget, roi=world.roi_target)),
+        trace=recorder.trace(platform.ledger),
+        hindsight=Hindsight.of(plan, world.truth),
+        holds=holds,
+    )
+
+
+def simulate(
+    scenario: Scenario,
+    policies: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int = 2,
+    progress: Progress | None = None,
+) -> list[RunResult]:
+    """All policies on all seeds, several at a time; results in the order policy, then seed.
+
+    Results do not depend on `jobs`: each run is a world of its own.
+    """
+    unknown = [p for p in policies if p not in POLICIES]
+    if unknown or not policies or not seeds:
+        raise ConfigError(
+            f"need at least one policy and one seed, got {list(policies)} and {list(seeds)}; policies are "
+            f"{', '.join(POLICIES)}"
+        )
+    tasks = [(policy, seed) for policy in policies for seed in seeds]
+    if jobs <= 1 or len(tasks) == 1:
+        return [run(scenario, policy, seed, progress) for policy, seed in tasks]
+    context = multiprocessing.get_context("spawn")
+    news: Any = context.Queue()
+    with (
+        _environment(_ONE_THREAD),
+        ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_listen, initargs=(news,)) as pool,
+    ):
+        futures = [pool.submit(_run, scenario, policy, seed) for policy, seed in tasks]
+        try:
+            _follow(futures, news, progress)
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _follow(futures: list[Future[RunResult]], news: Any, progress: Progress | None) -> None:
+    """Pass on what the processes tell, until all are done or one has failed."""
+    open_ones = set(futures)
+    while open_ones:
+        done, open_ones = wait(open_ones, timeout=0.2, return_when=FIRST_COMPLETED)
+        for told in _drain(news):
+            if progress is not None:
+                progress(*told)
+        if any(future.exception() is not None for future in done):
+            return
+
+
+def _drain(news: Any) -> Iterator[tuple[str, int, int, int]]:
+    while True:
+        try:
+            yield news.get_nowait()
+        except queues.Empty:
+            return
+
+
+_news: Any = None  # the queue of a worker process
+
+
+def _listen(news: Any) -> None:
+    global _news  # noqa: PLW0603 - a process's own, set once when it starts
+    _news = news
+    news.cancel_join_thread()  # a count that nobody reads any more must not keep a process alive
+
+
+def _run(scenario: Scenario, policy: str, seed: int) -> RunResult:
+    return run(scenario, policy, seed, lambda *told: _news.put(told))
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables that processes inherit, and put back what was there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
