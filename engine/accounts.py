@@ -67,12 +67,17 @@ def limits_of(account: Account, platform: PlatformProfile) -> BidLimits:
 
 
 def goals_at(workspace: Workspace, account: str, known: Known) -> tuple[Goals, tuple[str, ...]]:
-    """Targets in force, completed by the daily budgets that the platform holds anyway.
+    """Targets in force, completed by the daily budgets that the platform holds anyway."""
+    return completed(workspace.goals(account), known)
+
+
+def completed(goals: Goals, known: Known) -> tuple[Goals, tuple[str, ...]]:
+    """Goals with the daily budgets of the reports, and notes on what was added.
 
     A campaign without a budget target of its own gets the daily budget of its newest known report: the
     platform enforces it whatever we decide.
     """
-    goals, notes = workspace.goals(account), list[str]()
+    notes = list[str]()
     reported: Mapping[str, float] = {
         str(row["campaign"]): float(row["daily_budget"]) for row in known.budgets.iter_rows(named=True)
     }
