@@ -17,6 +17,8 @@ from predictors.sums import summed
 
 #: Ages after which an order is not awaited any more, in steps of an hour or a day.
 HOURLY_AGES, DAILY_AGES = 336, 30
+#: How far a market price is believed, beside a forecast, to move with the value of the click.
+HINT_TRUST = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class UnitBeliefs:
         Account currency; NaN where nobody said.
     campaign
         Position of the campaign, -1 for none.
+    market_price
+        Forecast market price of a click, account currency, or ``None``.
     """
 
     cvr: Floats
@@ -40,6 +44,7 @@ class UnitBeliefs:
     cvr_stated: Bools
     order_value: Floats
     campaign: Ints
+    market_price: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,15 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
     hourly_prior = DelayPrior(settings.hourly_share_at_once, settings.hourly_mean_lag_hours, level_sd)
     daily_prior = DelayPrior(settings.daily_share_at_once, settings.daily_mean_lag_days, level_sd)
 
+    hints, hint_prior = _hints(beliefs)
     by_day = np.flatnonzero(rows.daily)
     by_hour = slice(None) if not by_day.size else np.flatnonzero(~rows.daily)
 
     def settle(cvr: Floats) -> Conversions:
-        worth = rows.clicks * factor * cvr[rows.unit]
+        # units are weighed by what is known of them, but the level stays the forecast's: the delay has its own prior
+        believed = float(clicks @ beliefs.cvr)
+        level = float(clicks @ cvr) / believed if believed > 0 else 1.0
+        worth = rows.clicks * factor * (cvr / level)[rows.unit]
         hourly_counts = _count(evidence, kind, worth, daily=False)
         daily_counts = _count(evidence, kind, worth, daily=True)
         hourly = learn_delay(hourly_counts, hourly_prior)
@@ -97,10 +106,18 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
         told[by_hour] = hourly.share_told_whole(kind[by_hour], rows.age[by_hour])
         due = summed(rows.unit, rows.clicks * factor * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
-        shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error)
+        shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior)
         return Conversions(np.minimum(beliefs.cvr * shrunk.ratio, 1.0), shrunk, hourly, daily, told, factor, clicks)
 
     return settle(settle(beliefs.cvr).cvr)
+
+
+def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:
+    """Market price and order value: where rivals bid more for clicks that sell, they tell the conversion rate."""
+    price, worth = beliefs.market_price, beliefs.order_value
+    if price is None or not bool((np.isfinite(worth) & (worth > 0)).all()):
+        return None, None
+    return np.stack([np.log(price), np.log(worth)], axis=1), np.array([HINT_TRUST, -HINT_TRUST])
 
 
 def _count(evidence: Evidence, kind: Ints, worth: Floats, daily: bool) -> DelayCounts:

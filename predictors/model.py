@@ -81,7 +81,7 @@ class SteadyModel:
         price = units["price"].to_numpy().astype(np.float64)
         worth = np.where(np.isfinite(value) & (value > 0), value, price)
         campaign = units["campaign"].rank("dense").cast(int).fill_null(0).to_numpy().astype(np.int64) - 1
-        return UnitBeliefs(cvr, ctr, cvr_stated, worth, campaign), tuple(notes)
+        return UnitBeliefs(cvr, ctr, cvr_stated, worth, campaign, known.priors.price_median), tuple(notes)
 
 
 def _stated(column: Floats, fallback: float) -> tuple[Floats, np.ndarray]:

@@ -2,14 +2,16 @@
 
 Unit i has seen n_i events (orders, clicks) where E_i were due according to its forecast:
 
-    n_i ~ Poisson(E_i r_i exp(alpha + beta_j x_i + u_campaign(i)))        x_i = log forecast, centred
+    n_i ~ Poisson(E_i exp(m_ij) r_i),   m_ij = alpha + beta_j x_i + gamma_j' h_i + u_campaign(i)
     r_i ~ sum_j w_j Gamma(shape k_j, mean 1),   k_j = 1 / s_j^2,   u_c ~ N(0, sd_c^2)
 
-The E_i hold the forecast itself, so beta = 0 takes it as it stands and beta = -1 ignores it: noisy forecasts
-of spread-out rates must be pulled toward their mean, as much as the data says. The scales s_j run from "the
-forecast is right" to "it says little", and two more components (beta_j = -1) say nothing of the forecast is
-true, as for new units: a heavy-tailed prior whose weights w_j, like alpha, beta, u and sd_c, are learned by
-marginal likelihood (EM over the weights, Newton over the rest) under mild hyperpriors that hold at the start.
+x_i is the log forecast and h_i are hints, such as the log of market price and order value (rivals pay more for
+clicks that sell), all centred. The E_i hold the forecast itself, so beta = 0 takes it as it stands and beta = -1
+ignores it: noisy forecasts of spread-out rates must be pulled toward their mean, as much as the data says. The
+scales s_j run from "the forecast is right" to "it says little", and two more components (beta_j = -1, gamma of
+their own) say nothing of the forecast is true, as for new units: a heavy-tailed prior whose weights w_j, like
+alpha, beta, gamma, u and sd_c, are learned by marginal likelihood (EM over the weights, Newton over the rest) under
+mild hyperpriors that hold at the start.
 
 Each unit then has a mixture of gammas as posterior. Source: Gelman et al., Bayesian Data Analysis, 2.7 and 5;
 Efron, Large-Scale Inference, 1.
@@ -23,15 +25,22 @@ from scipy.special import gammaincinv, gammaln
 from domain.tables import Floats, Ints
 from predictors.sums import summed
 
-#: Relative spreads of a unit around its forecast, and prior weights: most forecasts err by some 30 %.
-SCALES = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 0.5, 0.9])
-WEIGHTS = np.array([0.03, 0.06, 0.09, 0.13, 0.2, 0.17, 0.12, 0.07, 0.03, 0.05, 0.05])
-#: Components that do not believe the forecast.
-_DOUBT = np.array([False] * 9 + [True, True])
-#: Units that the prior weights are worth.
-WEIGHT_STRENGTH = 20.0
-#: Prior of beta: forecasts carry regression to the mean.
-BETA_MEAN, BETA_SD = -0.2, 0.25
+#: Relative spreads of a unit's true rate around what forecast and hints make of it.
+SCALES = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.85, 1.2, 0.4, 0.8])
+#: Components that do not believe the forecast, and their prior weight: new units.
+_DOUBT = np.array([False] * 11 + [True, True])
+DOUBT_WEIGHT = 0.08
+#: Units that the prior weights are worth, and their spread over the scales (natural logarithm).
+WEIGHT_STRENGTH, SCALE_LOG_SD = 10.0, 0.5
+#: A forecast's error before the data tells it (log scale): together with the spread of the forecasts it says how much
+#: of a forecast's distance from the mean is noise, and how far units lie from what is made of it.
+FORECAST_ERROR = 0.35
+#: Spread of units where all forecasts are alike, and the prior spread of beta.
+PLAIN_SPREAD, BETA_SD = 0.5, 0.3
+#: EM steps of the weights in each round.
+WEIGHT_ROUNDS = 12
+#: Prior spread of the hints' coefficients around their prior means.
+HINT_SD = 0.2
 CAMPAIGN_SD_START = 0.15
 
 
@@ -80,6 +89,8 @@ def shrink(
     campaign: Ints,
     level_sd: float,
     level_due_cv: float = 0.0,
+    hints: Floats | None = None,
+    hint_prior: Floats | None = None,
     rounds: int = 6,
 ) -> Shrunk:
     """Posterior ratios of units.
@@ -96,20 +107,21 @@ def shrink(
         Prior relative error of the account's level.
     level_due_cv
         Relative error that all ``due`` share (a delay law not yet known).
+    hints
+        (n_units, n_hints) further logarithms that may tell the rate.
+    hint_prior
+        (n_hints,) prior means of their coefficients beside a forecast; twice that without one.
     """
-    n_units = seen.size
     n_campaigns = int(campaign.max(initial=-1)) + 1
-    x = np.log(forecast)
-    x = np.clip(x - (x.mean() if n_units else 0.0), -3.0, 3.0)
-    state = _State(np.zeros(2), np.zeros(n_campaigns + 1), CAMPAIGN_SD_START, WEIGHTS)
-    state.mean[1] = BETA_MEAN
+    design = _design(np.log(forecast), hints, hint_prior)
+    state = _State(0.0, design.centre, np.zeros(n_campaigns + 1), CAMPAIGN_SD_START, design.weights)
     held = np.where(campaign < 0, n_campaigns, campaign)
     # the part of the negative binomial that no round changes
     k = 1.0 / SCALES**2
     fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k)
     for _ in range(rounds):
-        state = _newton(state, fixed, seen, due, x, held, level_sd)
-    log_mean, slope = _log_mean(state, x, held)
+        state = _newton(state, fixed, seen, due, design, held, level_sd)
+    log_mean = _log_mean(state, design, held)
     weight, shape, rate = _posterior(state.weights, fixed, seen, due, log_mean)
     factor = np.exp(log_mean) * shape / rate
     ratio = (weight * factor).sum(1)
@@ -121,10 +133,10 @@ def shrink(
         ratio=ratio,
         own_cv=own,
         common_cv=float(np.sqrt(level_var + level_due_cv**2)),
-        level=float(np.exp(state.mean[0])),
+        level=float(np.exp(state.level)),
         campaign=np.exp(state.campaign[:n_campaigns]),
         campaign_sd=state.campaign_sd,
-        slope=1.0 + float(slope),
+        slope=1.0 + float(state.slope[0]),
         typical_error=float(np.sqrt((state.weights * ~_DOUBT * SCALES**2).sum() / max(trust, 1e-9))),
     )
 
@@ -137,17 +149,59 @@ def gamma_band(mean: Floats, cv: Floats, share: float = 0.8) -> tuple[Floats, Fl
 
 
 @dataclass(frozen=True, slots=True)
+class _Design:
+    """Columns of beta and the gammas, (n_units, n_slopes), for components that believe and that doubt the forecast."""
+
+    believe: Floats
+    doubt: Floats
+    doubt_base: Floats  # (n_units,) what takes the forecast back out
+    centre: Floats
+    precision: Floats
+    weights: Floats
+
+
+def _design(log_forecast: Floats, hints: Floats | None, hint_prior: Floats | None) -> _Design:
+    def centred(column: Floats) -> Floats:
+        return np.clip(column - (column.mean() if column.size else 0.0), -3.0, 3.0)
+
+    x = centred(log_forecast)
+    held = np.zeros((x.size, 0)) if hints is None else np.stack([centred(c) for c in hints.T], axis=1)
+    prior = np.zeros(held.shape[1]) if hint_prior is None else hint_prior
+    nothing = np.zeros_like(held)
+    variance = float(x.var()) if x.size else 0.0
+    beta = -min(FORECAST_ERROR**2 / variance, 0.8) if variance > 1e-4 else 0.0
+    remaining = FORECAST_ERROR * np.sqrt(1 + beta) if variance > 1e-4 else PLAIN_SPREAD
+    return _Design(
+        believe=np.concatenate([x[:, None], held, nothing], axis=1),
+        doubt=np.concatenate([np.zeros((x.size, 1)), nothing, held], axis=1),
+        doubt_base=-x,
+        centre=np.concatenate([[beta], prior, 2 * prior]),
+        precision=np.concatenate([[BETA_SD], np.full(2 * prior.size, HINT_SD)]) ** -2.0,
+        weights=_prior_weights(remaining),
+    )
+
+
+def _prior_weights(scale: float) -> Floats:
+    """Weights around one scale for components that believe the forecast, and a few for those that doubt it."""
+    near = np.exp(-0.5 * (np.log(SCALES / scale) / SCALE_LOG_SD) ** 2)
+    near = np.where(_DOUBT, 0.0, near)
+    return np.where(_DOUBT, DOUBT_WEIGHT / _DOUBT.sum(), (1 - DOUBT_WEIGHT) * near / near.sum())
+
+
+@dataclass(frozen=True, slots=True)
 class _State:
-    mean: Floats  # alpha, beta
+    level: float  # alpha
+    slope: Floats  # beta, gamma of those that believe, gamma of those that doubt
     campaign: Floats  # (n_campaigns + 1,), the last one is "none" and stays 0
     campaign_sd: float
     weights: Floats
 
 
-def _log_mean(state: _State, x: Floats, campaign: Ints) -> tuple[Floats, float]:
-    base = state.mean[0] + state.campaign[campaign]
-    tilt = np.where(_DOUBT, -1.0, state.mean[1])
-    return base[:, None] + x[:, None] * tilt, float(state.mean[1])
+def _log_mean(state: _State, design: _Design, campaign: Ints) -> Floats:
+    base = state.level + state.campaign[campaign]
+    believe = base + design.believe @ state.slope
+    doubt = base + design.doubt_base + design.doubt @ state.slope
+    return np.where(_DOUBT, doubt[:, None], believe[:, None])
 
 
 def _posterior(
@@ -165,50 +219,51 @@ def _posterior(
 
 
 def _newton(
-    state: _State, fixed: Floats, seen: Floats, due: Floats, x: Floats, campaign: Ints, level_sd: float
+    state: _State, fixed: Floats, seen: Floats, due: Floats, design: _Design, campaign: Ints, level_sd: float
 ) -> _State:
-    """One EM step of the weights and one Newton step of alpha, beta and the campaigns (arrow matrix)."""
-    log_mean, _ = _log_mean(state, x, campaign)
-    share, _, rate = _posterior(state.weights, fixed, seen, due, log_mean)
-    weights = (share.sum(0) + WEIGHT_STRENGTH * WEIGHTS) / (seen.size + WEIGHT_STRENGTH)
+    """One EM step of the weights and one Newton step of alpha, the slopes and the campaigns (arrow matrix)."""
+    share, _, rate = _posterior(state.weights, fixed, seen, due, _log_mean(state, design, campaign))
+    weights = state.weights
+    likelihood = share / weights  # up to a factor of each unit, which drops out
+    for _ in range(WEIGHT_ROUNDS):
+        share = likelihood * weights
+        share /= share.sum(1, keepdims=True)
+        weights = (share.sum(0) + WEIGHT_STRENGTH * design.weights) / (seen.size + WEIGHT_STRENGTH)
     k = 1.0 / SCALES**2
     mean = rate - k
     # expected information: observed curvature may be negative far from the mode
-    slope = share * (seen[:, None] - mean) * k / rate
+    pull = share * (seen[:, None] - mean) * k / rate
     curve = share * mean * k / rate
-    informed = ~_DOUBT
-    g0, h0 = slope.sum(1), curve.sum(1)
-    g1, h1 = (slope * informed).sum(1), (curve * informed).sum(1)
-    # doubtful components hold beta = -1, so they do not speak about beta
+    pull_doubt, curve_doubt = pull[:, _DOUBT].sum(1), curve[:, _DOUBT].sum(1)
+    pull_all, curve_all = pull.sum(1), curve.sum(1)
+    pull_believe, curve_believe = pull_all - pull_doubt, curve_all - curve_doubt
+    weighted = curve_believe[:, None] * design.believe + curve_doubt[:, None] * design.doubt
+    # alpha and slopes
+    n = state.slope.size + 1
+    a = np.empty((n, n))
+    a[0, 0] = curve_all.sum() + level_sd**-2
+    a[0, 1:] = a[1:, 0] = weighted.sum(0)
+    a[1:, 1:] = design.believe.T @ (curve_believe[:, None] * design.believe)
+    a[1:, 1:] += design.doubt.T @ (curve_doubt[:, None] * design.doubt) + np.diag(design.precision)
+    ga = np.empty(n)
+    ga[0] = pull_all.sum() - state.level * level_sd**-2
+    ga[1:] = pull_believe @ design.believe + pull_doubt @ design.doubt
+    ga[1:] -= (state.slope - design.centre) * design.precision
+    # campaigns, eliminated by the Schur complement; "none" is held at 0
     n_groups = state.campaign.size
-    a = np.array(
-        [
-            [h0.sum() + level_sd**-2, (h1 * x).sum()],
-            [(h1 * x).sum(), (h1 * x * x).sum() + BETA_SD**-2],
-        ]
-    )
-    b = np.stack([summed(campaign, h0, n_groups), summed(campaign, h1 * x, n_groups)])
-    d = summed(campaign, h0, n_groups) + state.campaign_sd**-2
-    ga = np.array(
-        [
-            g0.sum() - state.mean[0] * level_sd**-2,
-            (g1 * x).sum() - (state.mean[1] - BETA_MEAN) * BETA_SD**-2,
-        ]
-    )
-    gd = summed(campaign, g0, n_groups) - state.campaign * state.campaign_sd**-2
+    b = np.stack([summed(campaign, column, n_groups) for column in (curve_all, *weighted.T)])
+    d = summed(campaign, curve_all, n_groups) + state.campaign_sd**-2
+    gd = summed(campaign, pull_all, n_groups) - state.campaign * state.campaign_sd**-2
     b[:, -1], gd[-1] = 0.0, 0.0
-    schur = a - (b / d) @ b.T
-    step = np.linalg.solve(schur, ga - b @ (gd / d))
-    step = np.clip(step, -0.7, 0.7)
-    shift = np.clip((gd - step @ b) / d, -0.7, 0.7)
-    moved = state.campaign + shift
-    moved[-1] = 0.0
+    step = np.clip(np.linalg.solve(a - (b / d) @ b.T, ga - b @ (gd / d)), -0.7, 0.7)
+    campaigns = state.campaign + np.clip((gd - step @ b) / d, -0.7, 0.7)
+    campaigns[-1] = 0.0
     # EM for the campaigns' spread, with a prior worth four campaigns of spread 0.15
-    spread = (moved[:-1] ** 2 + 1 / d[:-1]).sum() + 4 * CAMPAIGN_SD_START**2
+    spread = (campaigns[:-1] ** 2 + 1 / d[:-1]).sum() + 4 * CAMPAIGN_SD_START**2
     sd = float(np.clip(np.sqrt(spread / (n_groups - 1 + 4)), 0.02, 1.5))
-    mean = state.mean + step
-    mean[1] = np.clip(mean[1], -1.0, 0.2)
-    return _State(mean, moved, sd, weights)
+    slope = state.slope + step[1:]
+    slope[0] = np.clip(slope[0], -1.0, 0.2)
+    return _State(state.level + float(step[0]), slope, campaigns, sd, weights)
 
 
 def _level_variance(weight: Floats, rate: Floats, level_sd: float) -> float:
