@@ -42,6 +42,15 @@ class Approval:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A decision whose end was not written down; `claimed` where somebody had begun to send it."""
+
+    hour: Hour
+    state: DecisionState
+    claimed: bool
+
+
 class SqlJournal:
     """`Journal` of one account of a workspace."""
 
@@ -65,7 +74,7 @@ class SqlJournal:
         there = self.find(plan.hour)
         if there is not None:
             return there
-        tables, text = _taken_apart(plan)
+        tables, text = taken_apart(plan)
         staged = {n: self._warehouse.stage(n, frame, part=str(plan.hour)) for n, frame in tables.items()}
         decided_at = None if self._clock is None else self._clock.now()
         values = {
@@ -78,7 +87,7 @@ class SqlJournal:
             "plan": text,
             "plan_files": json.dumps({n: s.path for n, s in staged.items()}),
             "decided_at": decided_at,
-            **_summary(plan),
+            **summary_of(plan),
         }
         try:
             with self._database.write() as connection:
@@ -192,6 +201,33 @@ class SqlJournal:
                 ).rowcount
             )
 
+    def unfinished(self, before: Hour) -> list[Unfinished]:
+        """Decisions for hours before `before` that are open or wait, oldest first."""
+        columns = (decisions.c.hour, decisions.c.state, decisions.c.claimed_by)
+        query = (
+            sa.select(*columns)
+            .where(
+                decisions.c.account == self._account,
+                decisions.c.hour < before.start,
+                decisions.c.state.in_(_OPEN),
+            )
+            .order_by(decisions.c.hour)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [Unfinished(Hour(r.hour), DecisionState(r.state), r.claimed_by is not None) for r in rows]
+
+    def later(self, hour: Hour, now: datetime) -> Hour | None:
+        """Newest hour after `hour` that was decided until `now`; ``None`` where there is none."""
+        query = sa.select(sa.func.max(decisions.c.hour)).where(
+            decisions.c.account == self._account,
+            decisions.c.hour > hour.start,
+            sa.or_(decisions.c.decided_at.is_(None), decisions.c.decided_at <= now),
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else Hour(found)
+
     def answer(self, hour: Hour, receipts: Receipts) -> Decision:
         """Replace the receipts of a published decision by later, fuller ones."""
         file = self._warehouse.stage("receipts", receipts.rows, part=str(hour))
@@ -273,7 +309,8 @@ class SqlJournal:
         return frame if contract is None else check(frame, contract, path)
 
 
-def _taken_apart(plan: BidPlan) -> tuple[dict[str, pl.DataFrame], str]:
+def taken_apart(plan: BidPlan) -> tuple[dict[str, pl.DataFrame], str]:
+    """Tables of a plan, by name, and the rest of it as JSON."""
     arrays: dict[str, Any] = {}
     text = json.dumps(
         {
@@ -293,7 +330,8 @@ def _taken_apart(plan: BidPlan) -> tuple[dict[str, pl.DataFrame], str]:
     return tables, text
 
 
-def _summary(plan: BidPlan) -> dict[str, Any]:
+def summary_of(plan: BidPlan) -> dict[str, Any]:
+    """Columns of `decisions` that sum up a plan."""
     counts = dict(plan.units["action"].cast(pl.String).value_counts().iter_rows())
     sums = {f"expected_{n}": plan.units[n].sum() if plan.units[n].count() else None for n in _FIGURES}
     return {**{f"units_{a.value}": int(counts.get(a.value, 0)) for a in Action}, **sums}
