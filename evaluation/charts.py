@@ -55,25 +55,37 @@ def overview(results: Sequence[RunResult]) -> Any:
     means = frame.group_by("policy", maintain_order=True).agg(pl.col("miss").mean(), pl.col("gmv").mean())
     names = frame["policy"].unique(maintain_order=True).to_list()
     scale = alt.Scale(domain=names, range=[colour(r) for r in dict.fromkeys(x.policy for x in results)])
-    low, high = float(frame["miss"].min()), float(frame["miss"].max())  # type: ignore[arg-type]
-    pad = max(1.0, 0.08 * (high - low))
-    x = alt.X("miss:Q", title="ROI against target, %  (left of 0: target missed)").scale(domain=[low - pad, high + pad])
-    y = alt.Y("gmv:Q", title="GMV, % of the hindsight optimum").scale(zero=False, nice=True, padding=12)
+    low, high = min(0.0, *frame["miss"]), max(0.0, *frame["miss"])
+    pad = max(1.0, 0.06 * (high - low))
+    x = alt.X("miss:Q", title="ROI against target, %  (left of 0: target missed)").scale(
+        domain=[low - pad, high + pad], nice=False
+    )
+    bottom = min(frame["gmv"]) - 3.0
+    y = alt.Y("gmv:Q", title="GMV, % of the hindsight optimum").scale(domain=[bottom, 102.0], nice=False, zero=False)
     hue = alt.Color("policy:N", scale=scale, legend=None)
     centre = alt.Chart(means).mark_circle(size=260, opacity=1).encode(x=x, y=y, color=hue)
     points = (
         alt.Chart(frame).mark_circle(size=60, opacity=0.8, stroke="white", strokeWidth=1).encode(x=x, y=y, color=hue)
     )
-    text = {"dy": -20, "fontSize": 13, "fontWeight": "bold"}
+    text = {"dy": 22, "fontSize": 13, "fontWeight": "bold"}
     halo = alt.Chart(means).mark_text(**text, stroke="white", strokeWidth=4).encode(x=x, y=y, text="policy:N")
     labels = alt.Chart(means).mark_text(**text).encode(x=x, y=y, text="policy:N", color=hue)
-    target = alt.Chart(pl.DataFrame({"miss": [0.0]})).mark_rule(color=_INK, strokeDash=[5, 4]).encode(x="miss:Q")
+    rule = {"color": _INK, "strokeDash": [5, 4]}
+    target = alt.Chart(pl.DataFrame({"miss": [0.0]})).mark_rule(**rule).encode(x=x)
+    best = alt.Chart(pl.DataFrame({"gmv": [100.0]})).mark_rule(**rule).encode(y=y)
+    note = (
+        alt.Chart(pl.DataFrame({"gmv": [100.0], "text": [HINDSIGHT]}))
+        .mark_text(dy=-8, color=_INK)
+        .encode(x=alt.value(WIDTH / 2), y=y, text="text:N")
+    )
     ours = [r for r in results if r.policy == "steadybid"] or list(results)
     gmv = float(np.mean([r.figures.gmv_vs_hindsight for r in ours]))
     miss = float(np.mean([r.figures.roi_miss or 0.0 for r in ours]))
     what = f"{title(ours[0].policy)} earns {gmv:.1%} of what hindsight could, at {_signed(miss)} against the ROI target"
     under = "Small: one seed. Large: mean. Breaking the target buys nothing here: hindsight is relaxed to the ROI that each run attained."
-    return _style(alt.layer(target, centre, points, halo, labels).properties(width=WIDTH, height=380), what, under)
+    return _style(
+        alt.layer(target, best, note, centre, points, halo, labels).properties(width=WIDTH, height=380), what, under
+    )
 
 
 def spend(result: RunResult) -> Any:
