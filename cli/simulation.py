@@ -1,12 +1,19 @@
 """`steadybid simulate`: a promotion run end to end in the simulated market, against baselines and hindsight."""
 
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import clean, say, table
 from cli.workspace import home
 from domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from evaluation.results import RunResult
+    from market import Scenario
 
 
 def simulate(
@@ -20,19 +27,70 @@ def simulate(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Runs at the same time.")] = 2,
 ) -> None:
     """Run a promotion hour by hour through the very cycle that live accounts use, and compare."""
+    from evaluation.results import to_json
     from evaluation.simulate import POLICIES
     from evaluation.simulate import simulate as run_all
-
-    from market.scenario import load_scenario
+    from market import load_scenario
 
     wanted = [name.strip() for name in policy.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in POLICIES]
     if unknown or not wanted:
         raise ConfigError(f"--policy {policy!r}: unknown {unknown}; choose from {', '.join(POLICIES)}")
+    if len(set(wanted)) != len(wanted):
+        raise ConfigError(f"--policy {policy!r}: a policy stands twice")
     numbers = parse_seeds(seeds)
     world = load_scenario(scenario)
-    results = _with_progress(run_all, world, wanted, numbers, jobs)
-    _report(results, scenario, json_file, (home() / "simulate" / Path(scenario).stem) if out is None else out)
+    say(f"scenario {world.name}: {world.purpose}")
+    results = _with_progress(world, wanted, numbers, jobs, run_all)
+    _report(results, (home() / "simulate" / world.name) if out is None else out)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(clean(to_json(results)), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        say(f"figures of every run: {json_file}")
+
+
+def _with_progress(
+    world: "Scenario",
+    policies: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int,
+    run_all: Callable[..., list["RunResult"]],
+) -> list["RunResult"]:
+    """Run with one bar over all hours of all runs."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[Any] = [
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("hours"), TimeRemainingColumn()
+    ]  # fmt: skip
+    done: dict[tuple[str, int], int] = {}
+    with Progress(*columns, refresh_per_second=4) as bar:
+        task = bar.add_task(f"{len(policies) * len(seeds)} runs", total=len(policies) * len(seeds) * world.n_hours)
+
+        def told(policy: str, seed: int, hours: int, _of: int) -> None:
+            done[policy, seed] = hours
+            bar.update(task, completed=sum(done.values()), description=f"{policy}, seed {seed}")
+
+        results = run_all(world, policies, seeds, jobs, told)
+        bar.update(task, completed=sum(done.values()), description=f"{len(results)} runs done")
+    return results
+
+
+def _report(results: Sequence["RunResult"], folder: Path) -> None:
+    from evaluation.report import write_report
+    from evaluation.results import HEADINGS
+    from evaluation.results import table as rows_of
+
+    rows = rows_of(results)
+    seeds = sorted({r.seed for r in results})
+    title = f"{results[0].setting.scenario}, seeds {', '.join(map(str, seeds))}; hindsight = the best that could have been done"
+    names = list(HEADINGS)
+    table(
+        [HEADINGS[n] for n in names],
+        [[getattr(r, n) for n in names] for r in rows],
+        title=title,
+        right=range(1, len(names)),
+    )
+    say(f"report with figures: {write_report(results, folder)}")
 
 
 def parse_seeds(text: str) -> list[int]:

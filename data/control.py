@@ -117,7 +117,9 @@ class Control:
             targets.pop(mark, None)
             if edit.value is not None:
                 scope, period = Scope(edit.scope), Period(edit.period)
-                targets[mark] = Target(TargetKind(edit.kind), edit.value, scope, edit.key, period, since)
+                # what was bought before anyone wished for the target does not count for it
+                counts_from = since or edit.said.effective_at or edit.said.said_at
+                targets[mark] = Target(TargetKind(edit.kind), edit.value, scope, edit.key, period, counts_from)
         return Goals(objective, tuple(targets.values()))
 
     def target_history(self) -> list[TargetEdit]:

@@ -70,8 +70,8 @@ class Target:
     period
         Stretch of time it speaks of.
     since
-        Instant from which purchases count for a horizon target; ``None`` = the promotion's start, or all
-        that is known where there is no promotion.
+        Instant from which purchases count for a target on ordinary days; ``None`` = ever. In a promotion
+        purchases count from its start.
     """
 
     kind: TargetKind

@@ -94,7 +94,7 @@ def completed(goals: Goals, known: Known) -> tuple[Goals, tuple[str, ...]]:
         notes.append(
             "no targets are set: the plan maximises gmv within the daily budgets"
             if added
-            else "no targets are set and no report states a budget: every unit bids what a click is worth to it"
+            else "no targets are set and no report states a budget: a click is bought up to what it is worth"
         )
     missing = sorted(named - own - set(reported))
     if missing and goals.targets:

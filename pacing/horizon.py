@@ -17,7 +17,7 @@ planned, with each whole-horizon right side cut down to the segment's share of t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 import numpy as np
@@ -28,7 +28,7 @@ from domain.groups import Groups
 from domain.outlook import Outlook
 from domain.phases import PromotionCalendar
 from domain.problem import Problem, RowKind, Rows
-from domain.tables import Floats
+from domain.tables import Bools, Floats
 from domain.time import ONE_HOUR, Hour, day_start
 from pacing.ledger import Ledger
 
@@ -107,9 +107,17 @@ class _Segment:
 
 
 def build(
-    outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups, ledger: Ledger, tz: tzinfo
+    outlook: Outlook,
+    goals: Goals,
+    calendar: PromotionCalendar,
+    groups: Groups,
+    ledger: Ledger,
+    tz: tzinfo,
+    least_return: float = 0.0,
 ) -> HorizonProgram:
     """Make the program of all hours of the outlook under all goals.
+
+    `least_return` is the least gmv that one more unit of money must bring in units that no ratio target covers.
 
     Raises `ConfigError` where a target names a group that the account does not have.
     """
@@ -147,9 +155,28 @@ def build(
         rows=Rows.of(*((_ROW_KIND[r.target.kind], g, r.target.value, r.right) for r, g in placed)),
         orders=_cells(outlook.orders, gmv_w) if any(t.kind is TargetKind.CPA for t in targets) else None,
     )
+    free = uncovered(targets, groups)
+    if least_return > 0 and free.any():
+        problem = replace(problem, last=_worthwhile(problem, np.repeat(free, n_bins), least_return))
     now = outlook.traffic[:, 0] * outlook.price[0]
     now_share = np.divide(now, spend_w[:, now_bin], out=np.zeros_like(now), where=spend_w[:, now_bin] > 0)
     return HorizonProgram(problem, tuple(r for r, _ in placed), n_bins, now_bin, now_share, tuple(notes), bins)
+
+
+def uncovered(targets: Sequence[Target], groups: Groups) -> Bools:
+    """(n_units,) units that stand under no ROI, CPC or CPA target."""
+    free = np.ones(groups.leaf.size, np.bool_)
+    for target in targets:
+        if target.kind is not TargetKind.BUDGET:
+            free &= ~groups.members(groups.index(target.label))
+    return free
+
+
+def _worthwhile(problem: Problem, free: Bools, least_return: float) -> NDArray[np.int16]:
+    """(n_cells,) last level whose step still brings `least_return` per unit of money; all levels where not free."""
+    step = np.diff(problem.gmv, axis=1) >= least_return * np.diff(problem.spend, axis=1)
+    last = np.cumprod(step, axis=1).sum(axis=1).astype(np.int16)
+    return np.where(free, last, np.int16(problem.bids.shape[1] - 1))
 
 
 def _with_phase_budgets(targets: Sequence[Target], calendar: PromotionCalendar) -> list[Target]:
@@ -284,7 +311,7 @@ def _place(
         return found
     window = calendar.window
     if window is not None and hour.start in window:
-        return [(_row(target, group, target.since or window.start, ledger, traffic_share), None)]
+        return [(_row(target, group, window.start, ledger, traffic_share), None)]
     # Ordinary days have no end: what was over- or underachieved lately is evened out over a week, not today.
     start = max(hour.start - EVERGREEN, min(target.since, hour.start)) if target.since else hour.start - EVERGREEN
     share = min(1.0, len(ledger.outlook.hours) * ONE_HOUR / EVERGREEN)

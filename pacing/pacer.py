@@ -20,7 +20,7 @@ from domain.plans import RowReport, SpendTargets
 from domain.problem import Solution, Status
 from domain.protocols import Solver
 from domain.tables import Floats, Known
-from pacing.horizon import HorizonProgram, PlacedRow, build
+from pacing.horizon import HorizonProgram, PlacedRow, build, uncovered
 from pacing.ledger import Ledger
 from pacing.trim import PiTrim
 
@@ -37,17 +37,21 @@ class RecedingHorizon:
         Solves the program of the rest of the horizon.
     trim
         Fast correction of the price on spend that leaves its plan; ``None`` = off.
+    least_return
+        Least gmv that one more unit of money must bring where no ROI, CPC or CPA target says otherwise: a
+        loose budget alone is no reason to pay more for a click than it is worth. 0 = spend it all.
     """
 
     solver: Solver
     trim: PiTrim | None = field(default_factory=PiTrim)
+    least_return: float = 1.0
 
     def targets(
         self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
     ) -> SpendTargets:
         """Prices and spend aims for the hour of `known`; raises `OptimizationError` where nothing solved."""
         ledger = Ledger(known, outlook, groups)
-        program = build(outlook, goals, calendar, groups, ledger, known.account.tz)
+        program = build(outlook, goals, calendar, groups, ledger, known.account.tz, self.least_return)
         solution = self.solver.solve(program.problem)
         n, bins = groups.leaf.size, program.n_bins
         theta = solution.theta.reshape(n, bins)[:, program.now_bin].copy()
@@ -55,6 +59,7 @@ class RecedingHorizon:
         spend = solution.spend.reshape(n, bins)[:, program.now_bin] * program.now_share
         ceiling = _ceilings(program, groups)
         theta[(ceiling <= 0)[groups.leaf]] = np.inf
+        theta = np.where(uncovered(goals.targets, groups), np.maximum(theta, self.least_return), theta)
         trim = self._trim(known, goals, ledger)
         amount = np.minimum(groups.rolled_up(spend), ceiling)
         return SpendTargets(
@@ -155,12 +160,12 @@ def _reports(program: HorizonProgram, solution: Solution) -> tuple[RowReport, ..
             right=row.right,
             binds=binds,
             shadow_price=price,
-            words=_words(row, binds, price),
+            words=_words(row, binds, price, solution.status),
         )
     return tuple(found.values())
 
 
-def _words(row: PlacedRow, binds: bool, price: float) -> str:
+def _words(row: PlacedRow, binds: bool, price: float, status: Status) -> str:
     kind, where = row.target.kind, row.target.label
     if kind is TargetKind.BUDGET:
         left = f"{row.right:,.2f} of {row.target.value:,.2f} left on {where}"
@@ -170,12 +175,14 @@ def _words(row: PlacedRow, binds: bool, price: float) -> str:
     head = f"{names[kind]} target {row.target.value:g} on {where}"
     if kind is TargetKind.ROI:
         head += f" (matured so far: {so_far})"
+    if status is Status.UNREACHABLE and (binds or row.right < 0):
+        return f"{head} cannot be met now"
     return f"{head} binds; 100 of slack buys {100 * price:,.0f} gmv" if binds else f"{head} is met with room"
 
 
 def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: float) -> str:
     texts = {
-        Status.SLACK: "no target binds: every unit bids what a click is worth to it",
+        Status.SLACK: "no target binds: a click is bought up to what it is worth",
         Status.BUDGET_BINDS: "the budget sets the price of money",
         Status.ROI_BINDS: "the roi target sets the price of money",
         Status.CPC_BINDS: "the cpc cap sets the price of money",

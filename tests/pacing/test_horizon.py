@@ -199,3 +199,29 @@ def test_the_fallback_continues_the_last_price_and_follows_spend(make_outlook, m
     calendar = _calendar(base)
     assert (MirrorFallback().targets(over, outlook, goals, calendar, groups).theta > 2.0).all()
     assert (MirrorFallback().targets(under, outlook, goals, calendar, groups).theta < 2.0).all()
+
+
+def test_a_loose_budget_alone_buys_no_click_above_its_worth(make_outlook, make_known) -> None:
+    loose = Goals(targets=(Target(BUDGET, 1e9),))
+    found = _targets(make_outlook, make_known, loose)
+    assert found.theta.min() >= 1.0
+    known = make_known()
+    outlook, groups = _outlook_for(make_outlook, known), Groups.from_units(known.units)
+    program = build(outlook, loose, _calendar(known), groups, Ledger(known, outlook, groups), known.account.tz, 1.0)
+    solution = AutoSolver().solve(program.problem)
+    cells = solution.spend.reshape(known.n_units, program.n_bins)
+    worth = outlook.click_value[:, None] * np.array([1.0, 1.6 / 1.2])[None, :]
+    assert (solution.bid.reshape(cells.shape)[cells > 0] <= np.broadcast_to(worth, cells.shape)[cells > 0] * 1.3).all()
+    spends_all = RecedingHorizon(AutoSolver(), least_return=0.0).targets(
+        known, outlook, loose, _calendar(known), groups
+    )
+    assert spends_all.amount[0] > found.amount[0]
+
+
+def test_units_under_a_ratio_target_may_be_subsidised_by_the_pool(make_outlook, make_known) -> None:
+    pooled = Goals(targets=(Target(ROI, 1.2, Scope.CAMPAIGN, "C0"),))
+    found = _targets(make_outlook, make_known, pooled)
+    groups = Groups.from_units(make_known().units)
+    inside = groups.members(groups.index("campaign:C0"))
+    assert found.theta[inside].min() < 1.0
+    assert found.theta[~inside].min() >= 1.0
