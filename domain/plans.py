@@ -215,7 +215,7 @@ class DecisionState(StrEnum):
     AWAITING = "awaiting_approval"
     PUBLISHED = "published"
     SHADOW = "shadow"  #: stored, by choice not sent
-    EXPIRED = "expired"  #: nobody approved it in time
+    EXPIRED = "expired"  #: not approved, or not sent, in time
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,11 @@ def run_cycle(hour: Hour, desk: Desk) -> Decision:
         stored = desk.journal.open(decide(known, desk), known)
         if stored.state is not DecisionState.OPEN:
             return stored  # another run was faster
-    if not desk.publishes:
-        return desk.journal.close(stored, None)
-    return desk.journal.close(stored, desk.platform.publish(stored.plan))
+    if desk.publishes:
+        return desk.journal.close(stored, desk.platform.publish(stored.plan))
+    if desk.awaits_approval:
+        stored = replace(stored, state=DecisionState.AWAITING)
+    return desk.journal.close(stored, None)
 
 
 def know(hour: Hour, desk: Desk) -> Known:

@@ -89,3 +89,8 @@ class Desk:
     def publishes(self) -> bool:
         """Whether decisions go out by themselves."""
         return self.account.mode is Mode.LIVE
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether a person has to say yes first."""
+        return self.account.mode is Mode.APPROVE
