@@ -91,10 +91,10 @@ class SimPlatform:
             pl.DataFrame(
                 {
                     "unit_id": self.world.units["unit_id"],
-                    "bid_cpc": self._bids,
+                    "bid_cpc": self._bids.copy(),  # Polars shares the memory, and the next edit changes it in place
                     "state": np.where(live, "enabled", "paused"),
                     "known": np.ones(self._bids.size, np.bool_),
-                    "edits_today": self._edits,
+                    "edits_today": self._edits.copy(),
                 }
             ).cast({"state": BIDS["state"]})
         )

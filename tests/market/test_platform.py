@@ -115,6 +115,14 @@ def test_published_bids_are_in_force_from_the_next_hour_on(world: SimWorld, publ
     assert platform.live_bids().rows["known"].all()
 
 
+def test_live_bids_that_were_read_do_not_change_with_later_edits(world: SimWorld, publish: Callable) -> None:
+    platform = SimPlatform(world)
+    before = platform.live_bids().rows
+    told = before.clone().to_dict(as_series=False)
+    publish(platform, world.start_bids * 2)
+    assert before.to_dict(as_series=False) == told
+
+
 def test_a_paused_unit_gets_nothing_and_no_row(world: SimWorld, publish: Callable) -> None:
     platform = SimPlatform(world)
     bids = world.start_bids.copy()
