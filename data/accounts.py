@@ -89,7 +89,7 @@ class Accounts:
                 mode_edits.insert().values(account=name, mode=mode.value, author=author, reason=reason, said_at=now)
             )
         if mode is not Mode.PAUSED:
-            _stop_file(self._home, account.name).unlink(missing_ok=True)
+            stop_file(self._home, account.name).unlink(missing_ok=True)
         return self.get(name)
 
     def mode_history(self, name: str) -> list[Mapping[str, Any]]:
@@ -99,7 +99,7 @@ class Accounts:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def _account(self, row: sa.RowMapping) -> Account:
-        stopped = _stop_file(self._home, row["name"]).exists()
+        stopped = stop_file(self._home, row["name"]).exists()
         return Account(
             name=row["name"],
             currency=row["currency"],
@@ -114,7 +114,7 @@ def stop(home: Path, name: str, *, author: str, reason: str, now: datetime) -> P
     """Stop an account without asking the database; gives the file that stops it."""
     if not name or not all(c.isalnum() or c in "-_" for c in name):
         raise ConfigError(f"account name {name!r}: use letters, digits, '-' and '_'")
-    path = _stop_file(home, name)
+    path = stop_file(home, name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"author": author, "reason": reason, "at": now.isoformat()}), encoding="utf-8")
@@ -125,7 +125,8 @@ def stop(home: Path, name: str, *, author: str, reason: str, now: datetime) -> P
     return path
 
 
-def _stop_file(home: Path, name: str) -> Path:
+def stop_file(home: Path, name: str) -> Path:
+    """File that stops an account while it lies there."""
     return home / "stop" / name
 
 

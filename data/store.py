@@ -12,6 +12,7 @@ import polars as pl
 from data.database import Database
 from data.ingest import FACT_TABLE, STORED_FACTS
 from data.localtime import periods
+from data.priors import PriorRows
 from data.rows import STORED_BIDS, STORED_BUDGETS, STORED_CATALOG, STORED_REPORT, STORED_UNITS, Rows, add
 from data.units import UnitRows, budgets_of, unit_rows
 from data.versions import NUMBERS, in_force, settle, whole_rows
@@ -49,7 +50,8 @@ class AccountStore:
         self._database = database
         self._warehouse = warehouse
         self._account = account
-        self._priors = priors or Priors()
+        self._priors = priors
+        self._prior_rows = PriorRows(database, warehouse, account.name)
 
         def rows(table: str, schema: object) -> Rows:
             return Rows(database, warehouse, account.name, table, schema)  # type: ignore[arg-type]
@@ -104,6 +106,10 @@ class AccountStore:
         frame = check(budgets, BUDGETS, "budgets")
         add(self._database, self._warehouse, lambda: [(self._budgets, frame)])
 
+    def store_priors(self, priors: Priors, units: pl.Series, learned_at: datetime) -> None:
+        """Keep what a forecast says of hours and units; `units` names the units that its arrays follow."""
+        self._prior_rows.store(priors, units, learned_at)
+
     def store_bids(self, bids: BidTable, learned_at: datetime) -> None:
         """Keep live bids that were read apart from reports (a bulk sheet)."""
         add(self._database, self._warehouse, lambda: [(self._bids, self._new_bids(bids.rows, learned_at))])
@@ -129,11 +135,11 @@ class AccountStore:
             .sort("start_utc", "grain", "unit")
             .select(list(PERFORMANCE)),
             arrivals=arrivals.join(position, on="unit_id")
-            .sort("learned_at", "start_utc", "unit")
+            .sort("learned_at", "start_utc", "unit", "orders", "gmv")
             .select(list(ARRIVALS)),
             live_bids=BidTable(self._live_bids(units, cut)),
             budgets=self._budgets_at(versions, cut),
-            priors=self._priors,
+            priors=self._prior_rows.at(units["unit_id"], cut) if self._priors is None else self._priors,
         )
 
     def notes(self, hour: Hour) -> tuple[str, ...]:
