@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.keep import KeptRun
 from evaluation.metrics import Figures
 from evaluation.trace import Hindsight, Trace
 
@@ -63,6 +64,8 @@ class RunResult:
         The run and the hindsight optimum, hour by hour.
     holds
         Hours in which live bids were held because nothing could be decided.
+    kept
+        All that the run's desk saw and decided, where the run was asked for it.
     """
 
     setting: Setting
@@ -73,6 +76,7 @@ class RunResult:
     trace: Trace
     hindsight: Hindsight
     holds: int = 0
+    kept: KeptRun | None = None
 
 
 def to_json(results: Sequence[RunResult]) -> dict[str, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ from domain.errors import ConfigError
 from domain.plans import Action
 from engine.cycle import run_cycle
 from evaluation.desks import POLICIES, desk_for
+from evaluation.keep import Tape
 from evaluation.metrics import Rows, measure
 from evaluation.results import RunResult, Setting
 from evaluation.trace import Hindsight, Recorder
@@ -37,7 +38,9 @@ def setting_of(scenario: Scenario) -> Setting:
     )
 
 
-def run(scenario: Scenario, policy: str, seed: int, progress: Progress | None = None) -> RunResult:
+def run(
+    scenario: Scenario, policy: str, seed: int, progress: Progress | None = None, *, keep: bool = False
+) -> RunResult:
     """One policy in one world, from the first hour to the last.
 
     Parameters
@@ -48,10 +51,13 @@ def run(scenario: Scenario, policy: str, seed: int, progress: Progress | None = 
         One of `POLICIES`.
     progress
         Told after each hour.
+    keep
+        Whether the result carries all that its desk saw and decided (`RunResult.kept`).
     """
     world = SimWorld(scenario, seed)
     platform = SimPlatform(world)
     desk = desk_for(policy, world, platform)
+    tape = Tape(desk) if keep else None
     recorder = Recorder(world)
     holds = 0
     for position, hour in enumerate(world.hours):
@@ -62,7 +68,7 @@ def run(scenario: Scenario, policy: str, seed: int, progress: Progress | None = 
         if progress is not None:
             progress(policy, seed, position + 1, world.n_hours)
     platform.run_out()
-    plan = fluid_optimum(world.truth, world.budget, world.roi_target)
+    hindsight = Hindsight.of(fluid_optimum(world.truth, world.budget, world.roi_target), world.truth)
     return RunResult(
         setting=setting_of(scenario),
         policy=policy,
@@ -70,8 +76,9 @@ def run(scenario: Scenario, policy: str, seed: int, progress: Progress | None = 
         roi_target=world.roi_target,
         figures=measure(world.truth, platform.ledger, Rows(budget=world.budget, roi=world.roi_target)),
         trace=recorder.trace(platform.ledger),
-        hindsight=Hindsight.of(plan, world.truth),
+        hindsight=hindsight,
         holds=holds,
+        kept=None if tape is None else tape.kept(world, platform, hindsight),
     )
 
 
@@ -81,10 +88,13 @@ def simulate(
     seeds: Sequence[int],
     jobs: int = 2,
     progress: Progress | None = None,
+    *,
+    keep: bool = False,
 ) -> list[RunResult]:
     """All policies on all seeds, several at a time; results in the order policy, then seed.
 
-    Results do not depend on `jobs`: each run is a world of its own.
+    Results do not depend on `jobs`: each run is a world of its own. With `keep`, SteadyBid's run on the first seed
+    carries all that its desk saw and decided, for `evaluation.keep.keep`.
     """
     unknown = [p for p in policies if p not in POLICIES]
     if unknown or not policies or not seeds:
@@ -92,16 +102,18 @@ def simulate(
             f"need at least one policy and one seed, got {list(policies)} and {list(seeds)}; policies are "
             f"{', '.join(POLICIES)}"
         )
-    tasks = [(policy, seed) for policy in policies for seed in seeds]
+    tasks = [
+        (policy, seed, keep and (policy, seed) == ("steadybid", seeds[0])) for policy in policies for seed in seeds
+    ]
     if jobs <= 1 or len(tasks) == 1:
-        return [run(scenario, policy, seed, progress) for policy, seed in tasks]
+        return [run(scenario, policy, seed, progress, keep=kept) for policy, seed, kept in tasks]
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     with (
         _environment(_ONE_THREAD),
         ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_listen, initargs=(news,)) as pool,
     ):
-        futures = [pool.submit(_run, scenario, policy, seed) for policy, seed in tasks]
+        futures = [pool.submit(_run, scenario, *task) for task in tasks]
         try:
             _follow(futures, news, progress)
             return [future.result() for future in futures]
@@ -139,8 +151,8 @@ def _listen(news: Any) -> None:
     news.cancel_join_thread()  # a count that nobody reads any more must not keep a process alive
 
 
-def _run(scenario: Scenario, policy: str, seed: int) -> RunResult:
-    return run(scenario, policy, seed, lambda *told: _news.put(told))
+def _run(scenario: Scenario, policy: str, seed: int, keep: bool) -> RunResult:
+    return run(scenario, policy, seed, lambda *told: _news.put(told), keep=keep)
 
 
 @contextmanager
