@@ -76,7 +76,7 @@ def test_the_demo_market_is_as_hard_as_its_file_states(full: Scenario) -> None:
         burst.append(plan.spend[:, 72:96].sum() / plan.total_spend)
     assert all(0.70 <= share <= 0.85 for share in plans)
     assert all(0.30 <= cv <= 0.38 for cv in cvs)
-    assert all(5 <= per_day <= 20 for per_day in orders)
+    assert all(15 <= per_day <= 40 for per_day in orders)
     assert all(0.3 <= share <= 0.65 for share in burst)
 
 
