@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.output import clean, say, table
-from cli.workspace import home
+from cli.workspace import SystemClock, home, open_workspace
 from domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def simulate(
     say(f"scenario {world.name}: {world.purpose}")
     results = _with_progress(world, wanted, numbers, jobs, run_all)
     _report(results, (home() / "simulate" / world.name) if out is None else out)
+    _keep(results)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(clean(to_json(results)), indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -70,7 +71,7 @@ def _with_progress(
             done[policy, seed] = hours
             bar.update(task, completed=sum(done.values()), description=f"{policy}, seed {seed}")
 
-        results = run_all(world, policies, seeds, jobs, told)
+        results = run_all(world, policies, seeds, jobs, told, keep=True)
         bar.update(task, completed=sum(done.values()), description=f"{len(results)} runs done")
     return results
 
@@ -91,6 +92,16 @@ def _report(results: Sequence["RunResult"], folder: Path) -> None:
         right=range(1, len(names)),
     )
     say(f"report with figures: {write_report(results, folder)}")
+
+
+def _keep(results: Sequence["RunResult"]) -> None:
+    """Keep SteadyBid's run as an account that the dashboard shows."""
+    from evaluation.demo import keep_demo
+
+    workspace = open_workspace(create=True)
+    kept = keep_demo(workspace, results, SystemClock().now())
+    if kept is not None:
+        say(f"kept as account {kept.name} of the workspace {home()}; look at it with: steadybid dashboard")
 
 
 def parse_seeds(text: str) -> list[int]:
