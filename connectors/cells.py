@@ -40,6 +40,8 @@ class RawTable:
         Rows that could not be cut into cells, columns `QUARANTINE`.
     notes
         What a person should know of how it was read.
+    sheet
+        Name of the sheet; ``None`` for text files.
     """
 
     name: str
@@ -47,6 +49,7 @@ class RawTable:
     cells: pl.DataFrame
     broken: pl.DataFrame = field(default_factory=lambda: empty(QUARANTINE))
     notes: tuple[str, ...] = ()
+    sheet: str | None = None
 
     def column(self, position: int) -> pl.Series:
         """Texts of one column without blanks around them; null where nothing is left."""
@@ -54,7 +57,7 @@ class RawTable:
         return texts.set(texts == "", None)
 
 
-def table(file: Unpacked, known: Callable[[Sequence[str]], int]) -> RawTable:
+def table(file: Unpacked, known: Callable[[Sequence[str]], int], prefer: str | None = None) -> RawTable:
     """Table of an unpacked file.
 
     Parameters
@@ -63,13 +66,15 @@ def table(file: Unpacked, known: Callable[[Sequence[str]], int]) -> RawTable:
         What `unpack` gave.
     known
         How many of the given column names are known. It settles separator, sheet and encoding.
+    prefer
+        Sheet that is read without looking at the others, where there is one of that name.
 
     Raises
     ------
     FileRefused
         No header, no text, or no workbook.
     """
-    return _workbook(file, known) if file.kind is Kind.XLSX else _text(file, known)
+    return _workbook(file, known, prefer) if file.kind is Kind.XLSX else _text(file, known)
 
 
 def _text(file: Unpacked, known: Callable[[Sequence[str]], int]) -> RawTable:
@@ -213,13 +218,42 @@ def _records(lines: list[str], separator: str, first: int) -> Iterator[tuple[int
             position, number = begin + 1, number + 1
 
 
-def _workbook(file: Unpacked, known: Callable[[Sequence[str]], int]) -> RawTable:
+def cells_that_are_numbers(file: Unpacked, table: RawTable, position: int) -> pl.Series:
+    """Whether each cell of a workbook's column is stored as a number (False for every cell of a text file).
+
+    Numbers keep 15 digits, so a long id that was stored as one has lost its end. Where texts and numbers are mixed
+    in one column, a long cell counts as a number if a binary fraction can hold it; one true id in 32 can.
+    """
+    texts = table.cells[f"c{position}"]
+    none = pl.Series(values=[False]).new_from_index(0, texts.len())
+    if file.kind is not Kind.XLSX or table.sheet is None or texts.null_count() == texts.len():
+        return none
+    book = fastexcel.read_excel(file.data)
+    top = int(table.cells[ROW][0]) - 1
+    try:
+        guessed = book.load_sheet(
+            table.sheet,
+            header_row=None,
+            skip_rows=top,
+            use_columns=[position],
+            schema_sample_rows=None,
+            dtype_coercion="strict",
+        )
+        if guessed.to_polars().dtypes[0] == pl.String:
+            return none
+        return texts.is_not_null()
+    except fastexcel.FastExcelError:  # mixed
+        held = texts.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.String)
+        return (held == texts).fill_null(False)
+
+
+def _workbook(file: Unpacked, known: Callable[[Sequence[str]], int], prefer: str | None = None) -> RawTable:
     best: tuple[int, str, pl.DataFrame] | None = None
     sheets: list[str] = []
     try:
         book = fastexcel.read_excel(file.data)
         sheets = list(book.sheet_names)
-        for sheet in sheets[:20]:
+        for sheet in [prefer] if prefer in sheets else sheets[:20]:
             # Leading blank rows are kept (skip_rows=0), so that row numbers are those of the sheet.
             loaded = book.load_sheet(sheet, header_row=None, skip_rows=0, dtypes="string")
             frame = loaded.to_polars()
@@ -246,4 +280,4 @@ def _workbook(file: Unpacked, known: Callable[[Sequence[str]], int]) -> RawTable
     header = tuple(cell or "" for cell in frame.row(top))
     cells = frame[top + 1 :].with_columns(pl.int_range(top + 2, pl.len() + top + 2, dtype=pl.Int64).alias(ROW))
     notes = (f"read sheet {sheet!r} of {len(sheets)}",) if len(sheets) > 1 else ()
-    return RawTable(file.name, header, cells, notes=notes)
+    return RawTable(file.name, header, cells, notes=notes, sheet=sheet)

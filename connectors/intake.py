@@ -1,4 +1,4 @@
-"""One way in for every file a trader drops: reports and catalogs, recognised by what they contain.
+"""One way in for every file a trader drops: reports, catalogs and bulk sheets, recognised by what they contain.
 
 Nothing here raises for a bad file: the reading says what is wrong, where, and what to do.
 """
@@ -6,16 +6,17 @@ Nothing here raises for a bad file: the reading says what is wrong, where, and w
 from collections.abc import Sequence
 from pathlib import Path
 
-from connectors import amazon, catalog
+from connectors import amazon, bulksheet, catalog
+from connectors.bulksheet import BulkReading
 from connectors.cells import RawTable, table
 from connectors.headers import amazon_known, headings
 from connectors.layouts import layout_of
 from connectors.profiles import profile
 from connectors.readings import CatalogReading, FileReading
-from connectors.unpack import MAX_UNPACKED_BYTES, sha256_of, unpack
+from connectors.unpack import MAX_UNPACKED_BYTES, Unpacked, sha256_of, unpack
 from domain.errors import ConfigError, DataError, FileRefused
 
-CATALOG_KIND = "catalog"
+CATALOG_KIND, BULK_KIND = "catalog", "bulk_sheet"
 
 
 def read_report(path: Path | str, platform: str = "amazon-sp", *, max_bytes: int = MAX_UNPACKED_BYTES) -> FileReading:
@@ -44,7 +45,7 @@ def read_report(path: Path | str, platform: str = "amazon-sp", *, max_bytes: int
     path = Path(path)
     digest = sha256_of(path, max_bytes)
     try:
-        return amazon.read(_load(path, max_bytes), str(path), digest)
+        return amazon.read(_load(path, max_bytes)[1], str(path), digest)
     except DataError as error:
         return FileReading(str(path), error=str(error), sha256=digest, platform=platform)
 
@@ -54,40 +55,50 @@ def read_catalog(path: Path | str, *, max_bytes: int = MAX_UNPACKED_BYTES) -> Ca
     path = Path(path)
     digest = sha256_of(path, max_bytes)
     try:
-        return catalog.read(_load(path, max_bytes), str(path), digest)
+        return catalog.read(_load(path, max_bytes)[1], str(path), digest)
     except DataError as error:
         return CatalogReading(str(path), error=str(error), sha256=digest)
 
 
 def read_any(
     path: Path | str, platform: str = "amazon-sp", *, max_bytes: int = MAX_UNPACKED_BYTES
-) -> FileReading | CatalogReading:
-    """Read a report or a catalog, whichever the header says; as `read_report` and `read_catalog`."""
+) -> FileReading | CatalogReading | BulkReading:
+    """Read a report, a catalog or a bulk sheet, whichever the header says.
+
+    As `read_report`, `read_catalog` and `read_bulksheet`; a bulk sheet's bids are not held against the limits of a
+    currency, since it does not name one.
+    """
     _check(platform)
     path = Path(path)
     digest = sha256_of(path, max_bytes)
     kind: str | None = None
     try:
-        loaded = _load(path, max_bytes)
+        file, loaded = _load(path, max_bytes)
         kind = _kind(loaded.header)
         if kind == CATALOG_KIND:
             return catalog.read(loaded, str(path), digest)
+        if kind == BULK_KIND:
+            return bulksheet.read(loaded, file, str(path), digest)
         return amazon.read(loaded, str(path), digest)
     except DataError as error:
         if kind == CATALOG_KIND:
             return CatalogReading(str(path), error=str(error), sha256=digest)
+        if kind == BULK_KIND:
+            return BulkReading(str(path), error=str(error), sha256=digest)
         return FileReading(str(path), kind, error=str(error), sha256=digest, platform=platform)
 
 
 def recognise(path: Path | str, *, max_bytes: int = MAX_UNPACKED_BYTES) -> str | None:
-    """Kind of a file by its header: a report's name or ``catalog``; ``None`` where it is none or cannot be read."""
+    """Kind of a file by its header: a report's name, ``catalog`` or ``bulk_sheet``; ``None`` where it is none or cannot be read."""
     try:
-        return _kind(_load(Path(path), max_bytes).header)
+        return _kind(_load(Path(path), max_bytes)[1].header)
     except DataError:
         return None
 
 
 def _kind(header: Sequence[str]) -> str | None:
+    if bulksheet.is_bulksheet(header):
+        return BULK_KIND
     layout = layout_of(headings(header))
     if layout is not None:
         return layout.report
@@ -95,12 +106,13 @@ def _kind(header: Sequence[str]) -> str | None:
 
 
 def _known(header: Sequence[str]) -> int:
-    return max(amazon_known(header), catalog.catalog_known(header))
+    return max(amazon_known(header), catalog.catalog_known(header), bulksheet.bulk_known(header))
 
 
-def _load(path: Path, max_bytes: int) -> RawTable:
+def _load(path: Path, max_bytes: int) -> tuple[Unpacked, RawTable]:
     try:
-        return table(unpack(path, max_bytes), _known)
+        file = unpack(path, max_bytes)
+        return file, table(file, _known, bulksheet.SHEET)
     except MemoryError as error:
         raise FileRefused(f"{path.name} needs more memory than there is; split it into shorter periods") from error
 

@@ -102,7 +102,7 @@ class Sheet:
         return path
 
     def xlsx(self, path: Path) -> Path:
-        with xlsxwriter.Workbook(str(path)) as book:
+        with xlsxwriter.Workbook(str(path), {"constant_memory": len(self.rows) > 1000}) as book:
             sheet = book.add_worksheet("Sponsored Product Report")
             day = book.add_format({"num_format": "mmm d, yyyy"})
             sheet.write_row(0, 0, self.header)
@@ -190,3 +190,127 @@ def expected_totals() -> Callable[[Sheet], dict[str, float]]:
         }
 
     return sums
+
+
+BULK_52 = (
+    "Product,Entity,Operation,Campaign ID,Ad Group ID,Portfolio ID,Ad ID,Keyword ID,Product Targeting ID,Campaign Name,"
+    "Ad Group Name,Campaign Name (Informational only),Ad Group Name (Informational only),"
+    "Portfolio Name (Informational only),Start Date,End Date,Targeting Type,State,Campaign State (Informational only),"
+    "Ad Group State (Informational only),Daily Budget,SKU,ASIN (Informational only),"
+    "Eligibility Status (Informational only),Reason for Ineligibility (Informational only),Ad Group Default Bid,"
+    "Ad Group Default Bid (Informational only),Bid,Keyword Text,Native Language Keyword,Native Language Locale,"
+    "Match Type,Bidding Strategy,Placement,Percentage,Product Targeting Expression,"
+    "Resolved Product Targeting Expression (Informational only),Audience ID,Shopper Cohort Percentage,"
+    "Shopper Cohort Type,Segment Name,Impressions,Clicks,Click-through Rate,Spend,Sales,Orders,Units,Conversion Rate,"
+    "ACOS,CPC,ROAS"
+)
+BULK_26 = (
+    "Product,Entity,Operation,Campaign Id,Ad Group Id,Portfolio Id,Ad Id,Keyword Id,Product Targeting Id,Campaign Name,"
+    "Ad Group Name,Start Date,End Date,Targeting Type,State,Daily Budget,SKU,ASIN,Ad Group Default Bid,Bid,"
+    "Keyword Text,Match Type,Bidding Strategy,Placement,Percentage,Product Targeting Expression"
+)
+_AUDIENCE = ("Audience ID", "Shopper Cohort Percentage", "Shopper Cohort Type", "Segment Name")
+BULK = {
+    52: tuple(BULK_52.split(",")),
+    48: tuple(h for h in BULK_52.split(",") if h not in _AUDIENCE),
+    26: tuple(BULK_26.split(",")),
+}
+
+
+@pytest.fixture
+def bulk() -> Maker:
+    """``bulk(n=10, columns=52)``: a download with n keywords and product targets, in groups of ten."""
+
+    def make(n: int = 10, columns: int = 52, seed: int = 3, account: int = 1) -> Sheet:
+        rng = np.random.default_rng(seed)
+        header = BULK[columns]
+        lower = {h.lower(): h for h in header}
+        rows: list[dict[str, Cell]] = []
+        bids = rng.integers(100, 9000, n) / 100
+        for i in range(n):
+            campaign, group = i // 20, i // 10
+            ids = {
+                "Campaign ID": f"{account}0000000000{campaign:07d}",
+                "Ad Group ID": f"{account}1000000000{group:07d}",
+            }
+            known = {
+                "Campaign Name (Informational only)": f"Tea {campaign}",
+                "Ad Group Name (Informational only)": f"Group {group}",
+            }
+            if i % 20 == 0:
+                rows.append(
+                    {
+                        "Entity": "Campaign",
+                        "Campaign ID": ids["Campaign ID"],
+                        "Portfolio ID": "99887766554433221",
+                        "Campaign Name": f"Tea {campaign}",
+                        "Start Date": "20240101",
+                        "End Date": "20241231",
+                        "Targeting Type": "Manual",
+                        "State": "enabled",
+                        "Daily Budget": 500 + campaign,
+                        "Bidding Strategy": "Dynamic bids - down only",
+                    }
+                )
+                rows.append({"Entity": "Bidding Adjustment", **ids, "Placement": "placement top", "Percentage": 50})
+            if i % 10 == 0:
+                rows.append(
+                    {
+                        "Entity": "Ad Group",
+                        **ids,
+                        "Ad Group Name": f"Group {group}",
+                        "State": "enabled",
+                        "Ad Group Default Bid": 3.5,
+                    }
+                )
+                rows.append(
+                    {
+                        "Entity": "Product Ad",
+                        **ids,
+                        "Ad ID": f"{account}2000000000{i:07d}",
+                        "SKU": f"SKU-{group}",
+                        "State": "enabled",
+                    }
+                )
+                rows.append(
+                    {
+                        "Entity": "Negative Keyword",
+                        **ids,
+                        "Keyword ID": f"{account}3000000000{i:07d}",
+                        "Keyword Text": "coffee",
+                        "Match Type": "negativeExact",
+                        "State": "enabled",
+                    }
+                )
+            own = f"{account}4000000000{i:07d}"
+            bid = None if i % 10 == 9 else float(bids[i])
+            if i % 10 < 7:
+                text = {
+                    "Keyword ID": own,
+                    "Keyword Text": f"green tea {i}",
+                    "Match Type": ("Exact", "phrase", "Broad")[i % 3],
+                }
+                rows.append({"Entity": "Keyword", **ids, **known, **text, "State": "enabled", "Bid": bid})
+            else:
+                expression = f'asin="B0{i:08d}"' if i % 10 < 9 else f'category="{i}"'
+                resolved = expression if i % 10 < 9 else f'category="Teas {i}"'
+                rows.append(
+                    {
+                        "Entity": "Product Targeting",
+                        **ids,
+                        **known,
+                        "Product Targeting ID": own,
+                        "Product Targeting Expression": expression,
+                        "Resolved Product Targeting Expression (Informational only)": resolved,
+                        "State": "enabled",
+                        "Bid": bid,
+                    }
+                )
+        cells: list[tuple[Cell, ...]] = []
+        for row in rows:
+            named = {"Product": "Sponsored Products", **row}
+            at = {lower[k.lower()]: v for k, v in named.items() if k.lower() in lower}
+            cells.append(tuple(at.get(h) for h in header))
+        return Sheet(header, tuple(cells))
+
+    return make
