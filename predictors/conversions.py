@@ -92,24 +92,24 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
     by_day = np.flatnonzero(rows.daily)
     by_hour = slice(None) if not by_day.size else np.flatnonzero(~rows.daily)
 
-    def settle(cvr: Floats) -> Conversions:
+    def settle(cvr: Floats, last: bool) -> Conversions:
         # units are weighed by what is known of them, but the level stays the forecast's: the delay has its own prior
         believed = float(clicks @ beliefs.cvr)
         level = float(clicks @ cvr) / believed if believed > 0 else 1.0
         worth = rows.clicks * factor * (cvr / level)[rows.unit]
         hourly_counts = _count(evidence, kind, worth, daily=False)
         daily_counts = _count(evidence, kind, worth, daily=True)
-        hourly = learn_delay(hourly_counts, hourly_prior)
-        daily = learn_delay(daily_counts, daily_prior, step_hours=24)
+        hourly = learn_delay(hourly_counts, hourly_prior, by_phase=last)
+        daily = learn_delay(daily_counts, daily_prior, step_hours=24, by_phase=last)
         told = np.empty(rows.clicks.size)
         told[by_day] = daily.share_told(kind[by_day], rows.age[by_day] / 24.0)
         told[by_hour] = hourly.share_told_whole(kind[by_hour], rows.age[by_hour])
         due = summed(rows.unit, rows.clicks * factor * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
-        shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior)
+        shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior, 6 if last else 3)
         return Conversions(np.minimum(beliefs.cvr * shrunk.ratio, 1.0), shrunk, hourly, daily, told, factor, clicks)
 
-    return settle(settle(beliefs.cvr).cvr)
+    return settle(settle(beliefs.cvr, last=False).cvr, last=True)
 
 
 def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:

@@ -36,6 +36,8 @@ OWN_LAW_SD = np.array([0.35, 0.35, 0.15])
 OWN_LEVEL_SD = 0.10
 #: Orders that the parametric law is worth at each age against the life table.
 LIFE_TABLE_PRIOR = 40.0
+#: Logarithms of the steps waited, for speed.
+LOG_AGES = np.log(np.maximum(np.arange(2048.0), 1e-300))
 _WIDE = np.array([0.9, 0.8, 0.25])
 
 
@@ -142,24 +144,24 @@ class DelayLaw:
         return float(told.std() / told.mean()) if told.mean() > 0 else 0.0
 
 
-def learn_delay(counts: DelayCounts, prior: DelayPrior, step_hours: int = 1) -> DelayLaw:
-    """Delay law from counts; without any count it is the prior's."""
+def learn_delay(counts: DelayCounts, prior: DelayPrior, step_hours: int = 1, by_phase: bool = True) -> DelayLaw:
+    """Delay law from counts; without any count it is the prior's. `by_phase` allows phases laws of their own."""
     n_kinds, n_ages = counts.arrived.shape
     if not counts.arrived.any() and not counts.exposed.any():
         return _assumed(prior, n_kinds, n_ages, step_hours)
-    return _learned(counts, prior, step_hours)
+    return _learned(counts, prior, step_hours, by_phase)
 
 
 @cache
 def _assumed(prior: DelayPrior, n_kinds: int, n_ages: int, step_hours: int) -> DelayLaw:
     nothing = np.zeros((n_kinds, n_ages))
-    law = _learned(DelayCounts(nothing, nothing), prior, step_hours)
+    law = _learned(DelayCounts(nothing, nothing), prior, step_hours, by_phase=False)
     law.share.setflags(write=False)
     law.scenarios.setflags(write=False)
     return law
 
 
-def _learned(counts: DelayCounts, prior: DelayPrior, step_hours: int) -> DelayLaw:
+def _learned(counts: DelayCounts, prior: DelayPrior, step_hours: int, by_phase: bool) -> DelayLaw:
     n_kinds, n_ages = counts.arrived.shape
     level_shape = 1.0 / prior.level_sd**2
     arrived, exposed = counts.arrived.sum(0), counts.exposed.sum(0)
@@ -169,7 +171,7 @@ def _learned(counts: DelayCounts, prior: DelayPrior, step_hours: int) -> DelayLa
     centres, spreads = [pooled] * n_kinds, [covariance] * n_kinds
     separate = False
     seen = [k for k in range(n_kinds) if counts.arrived[k].sum() >= 20]
-    if len(seen) > 1:
+    if by_phase and len(seen) > 1:
         own = np.diag(1.0 / (OWN_LAW_SD**2 + np.diag(covariance)))
         gain = 0.0
         found: dict[int, tuple[Floats, Floats]] = {}
@@ -204,9 +206,41 @@ def _learned(counts: DelayCounts, prior: DelayPrior, step_hours: int) -> DelayLa
 def _fit(
     centre: Floats, precision: Floats, arrived: Floats, exposed: Floats, level_shape: float, level: float
 ) -> tuple[Floats, Floats, float]:
-    """Mode, covariance and log evidence under a normal prior of given centre and precision."""
-    mode, covariance, evidence = _laplace(centre, centre, precision, arrived, exposed, level_shape, level)
-    return np.asarray(mode, np.float64), np.asarray(covariance, np.float64), float(evidence)
+    """Mode, covariance and log evidence of (logit p0, log tau, log k) by damped Newton steps.
+
+    The prior is normal with given centre and precision.
+    """
+
+    def posterior(at: Floats) -> float:
+        away = at - centre
+        return float(_log_likelihood(at, arrived, exposed, level_shape, level)) - 0.5 * float(away @ precision @ away)
+
+    theta, value, damping = centre.copy(), posterior(centre), 0.0
+    hessian = precision
+    for _ in range(30):
+        slope, curve = _derivatives(theta, arrived, exposed, level_shape, level)
+        gradient = slope - precision @ (theta - centre)
+        hessian = precision - curve
+        # where the surface is not concave, part of the prior's curvature stands in for it
+        lowest = float(np.linalg.eigvalsh(hessian)[0])
+        floor = 0.25 * float(precision[0, 0])
+        if lowest < floor:
+            hessian = hessian + (floor - lowest) * np.eye(3)
+        for _try in range(8):
+            move = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), gradient)
+            move /= max(float(np.abs(move).max()), 1.0)
+            tried = posterior(theta + move)
+            if tried >= value - 1e-9:
+                break
+            damping = max(2 * damping, 0.5)
+        else:
+            break
+        theta, value, damping = theta + move, tried, 0.3 * damping
+        if np.abs(move).max() < 1e-3:
+            break
+    covariance = np.asarray(np.linalg.inv(hessian), np.float64)
+    evidence = value + 0.5 * float(np.log(np.linalg.det(covariance) * np.linalg.det(precision)))
+    return theta, covariance, evidence
 
 
 def _reach(arrived: Floats, exposed: Floats) -> int:
@@ -260,12 +294,13 @@ def _lookup(share: Floats, kind: Ints, age: Floats) -> Floats:
 @njit(cache=True)
 def _log_likelihood(theta, arrived, exposed, level_shape, level):
     p0 = 1.0 / (1.0 + np.exp(-theta[0]))
-    tau = np.exp(theta[1])
     k = np.exp(theta[2])
     total, due, fit = 0.0, 0.0, 0.0
     left_before = 1.0
     for a in range(arrived.size):
-        left = (1.0 - p0) * np.exp(-((a / tau) ** k))
+        left = 1.0 - p0
+        if a > 0:
+            left *= np.exp(-np.exp(k * (LOG_AGES[a] - theta[1])))
         if arrived[a] > 0.0:
             fit += arrived[a] * np.log(max(left_before - left, 1e-300))
             total += arrived[a]
@@ -275,69 +310,27 @@ def _log_likelihood(theta, arrived, exposed, level_shape, level):
 
 
 @njit(cache=True)
-def _objective(theta, centre, precision, arrived, exposed, level_shape, level):
-    away = theta - centre
-    return _log_likelihood(theta, arrived, exposed, level_shape, level) - 0.5 * away @ (precision @ away)
-
-
-@njit(cache=True)
-def _laplace(start, centre, precision, arrived, exposed, level_shape, level):
-    """Mode, covariance and log evidence of (logit p0, log tau, log k) by damped Newton steps."""
+def _derivatives(theta, arrived, exposed, level_shape, level):
+    """Gradient and Hessian of the log likelihood by central differences."""
     step = 1e-3
-    theta = start.copy()
-    value = _objective(theta, centre, precision, arrived, exposed, level_shape, level)
-    hessian = np.empty((3, 3))
-    gradient = np.empty(3)
-    damping = 0.0
-    for _ in range(30):
-        up, down = np.empty(3), np.empty(3)
-        for i in range(3):
-            moved = theta.copy()
-            moved[i] += step
-            up[i] = _objective(moved, centre, precision, arrived, exposed, level_shape, level)
-            moved[i] -= 2 * step
-            down[i] = _objective(moved, centre, precision, arrived, exposed, level_shape, level)
-            gradient[i] = (up[i] - down[i]) / (2 * step)
-            hessian[i, i] = -(up[i] - 2 * value + down[i]) / step**2
-        for i in range(3):
-            for j in range(i):
-                moved = theta.copy()
-                moved[i] += step
-                moved[j] += step
-                both = _objective(moved, centre, precision, arrived, exposed, level_shape, level)
-                moved[i] -= 2 * step
-                moved[j] -= 2 * step
-                neither = _objective(moved, centre, precision, arrived, exposed, level_shape, level)
-                cross = -(both - up[i] - up[j] + 2 * value - down[i] - down[j] + neither) / (2 * step**2)
-                hessian[i, j] = cross
-                hessian[j, i] = cross
-        # where the surface is not concave the prior's curvature stands in for it
-        lowest = np.linalg.eigvalsh(hessian)[0]
-        floor = 0.25 * precision[0, 0]
-        if lowest < floor:
-            for i in range(3):
-                hessian[i, i] += floor - lowest
-        better = False
-        move = np.zeros(3)
-        tried = value
-        for _try in range(8):
-            damped = hessian + damping * np.diag(np.diag(hessian))
-            move = np.linalg.solve(damped, gradient)
-            longest = np.abs(move).max()
-            if longest > 1.0:
-                move /= longest
-            tried = _objective(theta + move, centre, precision, arrived, exposed, level_shape, level)
-            if tried >= value - 1e-12:
-                better = True
-                break
-            damping = max(2 * damping, 0.5)
-        if not better:
-            break
-        theta = theta + move
-        value = tried
-        damping *= 0.3
-        if np.abs(move).max() < 1e-4:
-            break
-    covariance = np.linalg.inv(hessian)
-    evidence = value + 0.5 * np.log(np.linalg.det(covariance) * np.linalg.det(precision))
-    return theta, covariance, evidence
+    value = _log_likelihood(theta, arrived, exposed, level_shape, level)
+    up, down = np.empty(3), np.empty(3)
+    gradient, hessian = np.empty(3), np.empty((3, 3))
+    for i in range(3):
+        moved = theta.copy()
+        moved[i] = theta[i] + step
+        up[i] = _log_likelihood(moved, arrived, exposed, level_shape, level)
+        moved[i] = theta[i] - step
+        down[i] = _log_likelihood(moved, arrived, exposed, level_shape, level)
+        gradient[i] = (up[i] - down[i]) / (2 * step)
+        hessian[i, i] = (up[i] - 2 * value + down[i]) / step**2
+        for j in range(i):
+            moved[i], moved[j] = theta[i] + step, theta[j] + step
+            both = _log_likelihood(moved, arrived, exposed, level_shape, level)
+            moved[i], moved[j] = theta[i] - step, theta[j] - step
+            neither = _log_likelihood(moved, arrived, exposed, level_shape, level)
+            moved[j] = theta[j]
+            cross = (both - up[i] - up[j] + 2 * value - down[i] - down[j] + neither) / (2 * step**2)
+            hessian[i, j] = cross
+            hessian[j, i] = cross
+    return gradient, hessian

@@ -140,8 +140,9 @@ def _followed(
     """Response where bids are told: price level and traffic followed by the hour."""
     rows, factors, priors, n = evidence.rows, evidence.factors, known.priors, evidence.n_units
     kept = ~rows.daily & np.isfinite(rows.bid) & (rows.bid > 0) & (rows.age <= settings.hourly_lookback_days * 24)
-    order = np.flatnonzero(kept)
-    if order.size > 1 and bool((np.diff(rows.hour[order]) < 0).any()):
+    order = slice(None) if kept.all() else np.flatnonzero(kept)
+    if bool((np.diff(rows.hour[order]) < 0).any()):
+        order = np.flatnonzero(kept)
         order = order[np.argsort(rows.hour[order], kind="stable")]
     unit, hour, clicks, bid = rows.unit[order], rows.hour[order], rows.clicks[order], rows.bid[order]
     first = int(hour[0]) if hour.size else 0

@@ -20,6 +20,7 @@ Efron, Large-Scale Inference, 1.
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.special import gammaincinv, gammaln
 
 from domain.tables import Floats, Ints
@@ -121,7 +122,8 @@ def shrink(
     fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k)
     for _ in range(rounds):
         state = _newton(state, fixed, seen, due, design, held, level_sd)
-    log_mean = _log_mean(state, design, held)
+    believe, doubt = _log_means(state, design, held)
+    log_mean = np.where(_DOUBT, doubt[:, None], believe[:, None])
     weight, shape, rate = _posterior(state.weights, fixed, seen, due, log_mean)
     factor = np.exp(log_mean) * shape / rate
     ratio = (weight * factor).sum(1)
@@ -197,11 +199,57 @@ class _State:
     weights: Floats
 
 
-def _log_mean(state: _State, design: _Design, campaign: Ints) -> Floats:
+def _log_means(state: _State, design: _Design, campaign: Ints) -> tuple[Floats, Floats]:
+    """(n_units,) m_ij of the components that believe, and of those that doubt."""
     base = state.level + state.campaign[campaign]
-    believe = base + design.believe @ state.slope
-    doubt = base + design.doubt_base + design.doubt @ state.slope
-    return np.where(_DOUBT, doubt[:, None], believe[:, None])
+    return base + design.believe @ state.slope, base + design.doubt_base + design.doubt @ state.slope
+
+
+@njit(cache=True)
+def _sweep(seen, due, believe, doubt, fixed, weights, prior_weights):
+    """EM steps of the weights at fixed means, then pull (gradient) and curve (information) of each unit's log mean."""
+    n, n_parts = fixed.shape
+    k = 1.0 / SCALES**2
+    log_weights = np.log(weights)
+    likelihood = np.empty((n, n_parts))
+    for i in range(n):
+        mean_believe, mean_doubt = due[i] * np.exp(believe[i]), due[i] * np.exp(doubt[i])
+        top = -np.inf
+        for j in range(n_parts):
+            mean = mean_doubt if _DOUBT[j] else mean_believe
+            log_mean = doubt[i] if _DOUBT[j] else believe[i]
+            likelihood[i, j] = fixed[i, j] - (k[j] + seen[i]) * np.log(k[j] + mean) + seen[i] * log_mean
+            top = max(top, likelihood[i, j] + log_weights[j])
+        for j in range(n_parts):
+            likelihood[i, j] = np.exp(likelihood[i, j] - top)
+    now = weights.copy()
+    for _ in range(WEIGHT_ROUNDS):
+        total = WEIGHT_STRENGTH * prior_weights
+        for i in range(n):
+            fit = 0.0
+            for j in range(n_parts):
+                fit += likelihood[i, j] * now[j]
+            for j in range(n_parts):
+                total[j] += likelihood[i, j] * now[j] / fit
+        now = total / (n + WEIGHT_STRENGTH)
+    pull_believe, curve_believe = np.zeros(n), np.zeros(n)
+    pull_doubt, curve_doubt = np.zeros(n), np.zeros(n)
+    for i in range(n):
+        mean_believe, mean_doubt = due[i] * np.exp(believe[i]), due[i] * np.exp(doubt[i])
+        fit = 0.0
+        for j in range(n_parts):
+            fit += likelihood[i, j] * now[j]
+        for j in range(n_parts):
+            mean = mean_doubt if _DOUBT[j] else mean_believe
+            share = likelihood[i, j] * now[j] / fit * k[j] / (k[j] + mean)
+            # expected information: observed curvature may be negative far from the mode
+            if _DOUBT[j]:
+                pull_doubt[i] += share * (seen[i] - mean)
+                curve_doubt[i] += share * mean
+            else:
+                pull_believe[i] += share * (seen[i] - mean)
+                curve_believe[i] += share * mean
+    return now, pull_believe, curve_believe, pull_doubt, curve_doubt
 
 
 def _posterior(
@@ -221,22 +269,12 @@ def _posterior(
 def _newton(
     state: _State, fixed: Floats, seen: Floats, due: Floats, design: _Design, campaign: Ints, level_sd: float
 ) -> _State:
-    """One EM step of the weights and one Newton step of alpha, the slopes and the campaigns (arrow matrix)."""
-    share, _, rate = _posterior(state.weights, fixed, seen, due, _log_mean(state, design, campaign))
-    weights = state.weights
-    likelihood = share / weights  # up to a factor of each unit, which drops out
-    for _ in range(WEIGHT_ROUNDS):
-        share = likelihood * weights
-        share /= share.sum(1, keepdims=True)
-        weights = (share.sum(0) + WEIGHT_STRENGTH * design.weights) / (seen.size + WEIGHT_STRENGTH)
-    k = 1.0 / SCALES**2
-    mean = rate - k
-    # expected information: observed curvature may be negative far from the mode
-    pull = share * (seen[:, None] - mean) * k / rate
-    curve = share * mean * k / rate
-    pull_doubt, curve_doubt = pull[:, _DOUBT].sum(1), curve[:, _DOUBT].sum(1)
-    pull_all, curve_all = pull.sum(1), curve.sum(1)
-    pull_believe, curve_believe = pull_all - pull_doubt, curve_all - curve_doubt
+    """One round: EM steps of the weights, one Newton step of alpha, the slopes and the campaigns (arrow matrix)."""
+    believe, doubt = _log_means(state, design, campaign)
+    weights, pull_believe, curve_believe, pull_doubt, curve_doubt = _sweep(
+        seen, due, believe, doubt, fixed, state.weights, design.weights
+    )
+    pull_all, curve_all = pull_believe + pull_doubt, curve_believe + curve_doubt
     weighted = curve_believe[:, None] * design.believe + curve_doubt[:, None] * design.doubt
     # alpha and slopes
     n = state.slope.size + 1

@@ -15,6 +15,7 @@ Daily rows: clicks per day with weights that halve every few days, shrunk toward
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from domain.tables import Floats, Ints
 from predictors.shrinkage import shrink
@@ -73,11 +74,12 @@ def learn_traffic(
         Prior relative spread of units around their forecast.
     """
     kept = due > 1e-9
-    unit, hour, day, clicks, due = unit[kept], hour[kept], day[kept], clicks[kept], due[kept]
+    if not kept.all():
+        unit, hour, day, clicks, due = unit[kept], hour[kept], day[kept], clicks[kept], due[kept]
     if not clicks.size:
         flat = np.ones(n_units)
         return Traffic(flat, flat * unit_sd, flat, np.hypot(DAY_SD, LEVEL_SD), 1.0, LEVEL_SD, 0.3, unit_sd)
-    first = int(day.min())
+    first, n_hours = int(day.min()), int(hour.max()) + 1
     n_days = int(max(day.max(), today)) - first + 1
     cell = unit * n_days + (day - first)
     n_cells = n_units * n_days
@@ -130,18 +132,12 @@ def learn_traffic(
         if turn not in (1, 3):
             continue
         # hours: overdispersion of single rows, and shocks that all units share
-        mean = due * (units[unit] * days[day - first] * (1 + cells[unit, day - first]))
-        excess = ((clicks - mean) ** 2 - mean).sum() / max(float((mean**2).sum()), 1e-12)
-        hour_var = float(np.clip(excess, 0.0, 4.0))
-        n_hours = int(hour.max()) + 1
-        hour_mean = summed(hour, mean, n_hours)
-        hour_got = summed(hour, clicks, n_hours)
+        factor = (units[:, None] * days * (1 + cells)).ravel()
+        excess, hour_got, hour_mean, hour_squares = _tally(cell, hour, clicks, due, factor, n_hours)
+        hour_var = float(np.clip(excess / max(float(hour_squares.sum()), 1e-12), 0.0, 4.0))
         filled = hour_mean > 0
-        miss = (
-            (hour_got[filled] / hour_mean[filled] - 1) ** 2
-            - 1 / hour_mean[filled]
-            - hour_var * (summed(hour, mean**2, n_hours)[filled] / hour_mean[filled] ** 2)
-        )
+        hour_got, hour_mean, hour_squares = hour_got[filled], hour_mean[filled], hour_squares[filled]
+        miss = (hour_got / hour_mean - 1) ** 2 - 1 / hour_mean - hour_var * hour_squares / hour_mean**2
         shock_var = float(np.clip((np.maximum(miss, -1).sum() + 10 * 0.005) / (filled.sum() + 10), 0.0, 0.5))
 
     now = today - first
@@ -157,6 +153,20 @@ def learn_traffic(
         hour_sd=float(np.sqrt(hour_var)),
         learned_unit_sd=float(np.sqrt(unit_var)),
     )
+
+
+@njit(cache=True)
+def _tally(cell, hour, clicks, due, factor, n_hours):
+    """Sum of squared misses beyond Poisson, and per hour: clicks, their mean, and the squares of the rows' means."""
+    excess = 0.0
+    got, expected, squares = np.zeros(n_hours), np.zeros(n_hours), np.zeros(n_hours)
+    for r in range(cell.size):
+        mean = due[r] * factor[cell[r]]
+        excess += (clicks[r] - mean) ** 2 - mean
+        got[hour[r]] += clicks[r]
+        expected[hour[r]] += mean
+        squares[hour[r]] += mean * mean
+    return excess, got, expected, squares
 
 
 @dataclass(frozen=True, slots=True)
