@@ -6,7 +6,7 @@ appear in one transaction.
 
     open ──publish──> published            live, or approved in time
          ──close────> shadow               by choice not sent
-         ──await────> awaiting_approval ──> published | expired
+         ──await────> awaiting_approval ──> published | expired | shadow (held by a person)
 """
 
 import json
@@ -158,6 +158,24 @@ class SqlJournal:
             raise ConfigError(
                 f"the decision of {self._account!r} for {hour} is {decision.state.value}; only one that waits for "
                 "approval can be approved"
+            )
+        return decision
+
+    def hold(self, hour: Hour, who: str, now: datetime) -> Decision:
+        """Say no to a decision that waits: it is kept and never sent; `claimed_by` tells who held it."""
+        if not who.strip():
+            raise ConfigError("holding a decision needs a name: say who holds it")
+        with self._database.write() as connection:
+            done = connection.execute(
+                self._update(hour)
+                .where(decisions.c.state == DecisionState.AWAITING.value, decisions.c.approved_at.is_(None))
+                .values(state=DecisionState.SHADOW.value, closed_at=now, claimed_by=f"held by {who}")
+            ).rowcount
+        decision = self._must_find(hour)
+        if not done:
+            raise ConfigError(
+                f"the decision of {self._account!r} for {hour} is {decision.state.value} or approved already; only one "
+                "that waits for approval can be held"
             )
         return decision
 

@@ -5,8 +5,9 @@ version is kept too, so that a cut at an earlier hour is made anew from what was
 as those of the SQL store (tests/contracts).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -36,6 +37,7 @@ from domain.time import Hour
 
 _VALUES = ("hours", "impressions", "clicks", "spend", "orders", "gmv", "bid_cpc")
 _ORDERS, _GMV = _VALUES.index("orders"), _VALUES.index("gmv")
+_ARRIVAL_ORDER = ("learned_at", "start_utc", "unit", "orders", "gmv")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -58,16 +60,6 @@ class _Batch:
         return self.block.astype(np.int64) * n_units + self.unit
 
 
-@dataclass(slots=True)
-class _Increments:
-    """What restatements added, in the order in which they were stored."""
-
-    block: list[NDArray[np.int32]] = field(default_factory=list[NDArray[np.int32]])
-    unit: list[NDArray[np.int32]] = field(default_factory=list[NDArray[np.int32]])
-    learned: list[Ints] = field(default_factory=list[Ints])
-    added: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
-
-
 class _State:
     """What holds after some versions: columns (n_blocks, n_units) that grow by doubling."""
 
@@ -75,7 +67,8 @@ class _State:
         self._n_units = n_units
         self._values = np.full((len(_VALUES), 0, n_units), np.nan)
         self._learned = np.zeros((0, n_units), np.int64)
-        self.increments = _Increments()
+        self._arrivals = empty(ARRIVALS)
+        self._fresh: list[tuple[_Batch, NDArray[np.float64]]] = []  # with orders and gmv that were added
         self.newest = np.iinfo(np.int64).min
 
     def in_order(self, batch: _Batch, n_blocks: int) -> bool:
@@ -95,11 +88,7 @@ class _State:
         added = batch.values[:, [_ORDERS, _GMV]] - np.nan_to_num(old[:, [_ORDERS, _GMV]])
         some = np.flatnonzero(added.any(axis=1))
         if some.size:
-            found = self.increments
-            found.block.append(batch.block[some])
-            found.unit.append(batch.unit[some])
-            found.learned.append(batch.learned[some])
-            found.added.append(added[some])
+            self._fresh.append((batch.rows(some), added[some]))
         if batch.learned.size:
             self.newest = max(self.newest, int(batch.learned.max()))
         return batch
@@ -129,21 +118,24 @@ class _State:
         return pl.DataFrame(frame).with_columns(pl.col("bid_cpc").fill_nan(None)).select(list(PERFORMANCE))
 
     def arrivals(self, start: Ints) -> pl.DataFrame:
-        """Rows `ARRIVALS`."""
-        found = self.increments
-        if not found.block:
-            return empty(ARRIVALS)
-        added = np.concatenate(found.added)
-        frame = pl.DataFrame(
-            {
-                "unit": pl.Series(np.concatenate(found.unit).astype(np.uint32)),
-                "start_utc": _instants(start[np.concatenate(found.block)]),
-                "learned_at": _instants(np.concatenate(found.learned)),
-                "orders": added[:, 0].copy(),
-                "gmv": added[:, 1].copy(),
-            }
-        )
-        return frame.sort("learned_at", "start_utc", "unit").select(list(ARRIVALS))
+        """Rows `ARRIVALS`; `start` in µs is by block."""
+        if self._fresh:
+            batches, added = zip(*self._fresh, strict=True)
+            fresh = pl.DataFrame(
+                {
+                    "unit": pl.Series(np.concatenate([b.unit for b in batches]).astype(np.uint32)),
+                    "start_utc": _instants(start[np.concatenate([b.block for b in batches])]),
+                    "learned_at": _instants(np.concatenate([b.learned for b in batches])),
+                    "orders": np.concatenate([a[:, 0] for a in added]),
+                    "gmv": np.concatenate([a[:, 1] for a in added]),
+                }
+            ).sort(_ARRIVAL_ORDER)
+            before = self._arrivals
+            joined = pl.concat([before, fresh], rechunk=True)
+            later = not before.height or fresh["learned_at"][0] > before["learned_at"][-1]
+            self._arrivals = joined if later else joined.sort(_ARRIVAL_ORDER)
+            self._fresh.clear()
+        return self._arrivals
 
     def grow(self, n_blocks: int) -> None:
         """Make room for blocks."""
@@ -199,8 +191,11 @@ class MemoryStore:
         bids = check(live.rows, BIDS, "bid table")
         if batch.rows.height:
             self._take(self._as_arrays(whole_rows(batch)))
-        if bids.height and not (self._bids and self._bids[-1][1].equals(bids)):
-            self._bids.append((_micros(learned_at), bids))
+        moment = _micros(learned_at)
+        place = bisect_right(self._bids, moment, key=lambda told: told[0])
+        if bids.height and not (place and self._bids[place - 1][1].equals(bids)):
+            self._bids.insert(place, (moment, bids))
+            self._live = None
 
     def at(self, hour: Hour) -> Known:
         """All that was known when `hour` started."""
@@ -271,17 +266,14 @@ class MemoryStore:
 
     def _live_bids(self, cut: int) -> BidTable:
         """Newest bid of each unit that was learned until `cut`."""
-        known = sum(learned <= cut for learned, _ in self._bids)
-        if self._live is None or self._live[0] != known or not self._sorted_bids():
-            rows = _unknown_bids(self._units["unit_id"])
-            tables = sorted((b for b in self._bids if b[0] <= cut), key=lambda b: b[0])
-            for _, table in tables[_last_full(tables, self._units["unit_id"]) :]:
+        known = bisect_right(self._bids, cut, key=lambda told: told[0])
+        if self._live is None or self._live[0] != known:
+            names = self._units["unit_id"]
+            rows = _unknown_bids(names)
+            for _, table in self._bids[_last_full(self._bids[:known], names) : known]:
                 rows = _overlaid(rows, table)
             self._live = (known, BidTable(rows))
         return self._live[1]
-
-    def _sorted_bids(self) -> bool:
-        return all(a[0] <= b[0] for a, b in zip(self._bids, self._bids[1:], strict=False))
 
     def _budgets_at(self, cut: datetime) -> pl.DataFrame:
         if not self._budgets.height:
@@ -299,7 +291,7 @@ def _instants(micros: Ints) -> pl.Series:
 
 
 def _grains(day: NDArray[np.bool_]) -> pl.Series:
-    return pl.Series(day.astype(np.uint8)).cast(GRAIN)
+    return pl.Series(day.astype(np.uint8)).cat.to(GRAIN)
 
 
 def _in_turn(batch: _Batch, n_units: int, *, twice: bool = False) -> Iterator[_Batch]:

@@ -6,7 +6,7 @@ thread. Fact files never change, so an answer holds until the list of files does
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from data.database import Instant
 from data.ingest import FACT_TABLE
 from data.localtime import periods
-from data.schema import decisions
+from data.schema import calendar_edits, decisions, files, mode_edits, target_edits
 from data.workspace import Workspace
 from domain.plans import PLAN, BidPlan, Decision
 from domain.tables import GRAIN, UTC_TIME, empty
@@ -29,14 +29,14 @@ _REPORTED = """
     select campaign, start_utc, grain, sum(impressions) impressions, sum(clicks) clicks, sum(spend) spend,
            sum(orders) orders, sum(gmv) gmv
     from (
-        select * from read_parquet($files)
+        select * from read_parquet($files) where learned_at <= $at
         qualify row_number() over (partition by unit_id, start_utc, grain order by learned_at desc, seq desc) = 1
     ) rows left join units using (unit_id)
     group by all
 """
 _IMPORTED = """
     with versions as (
-        select * from read_parquet($files) where report in (select unnest($reports))
+        select * from read_parquet($files) where report in (select unnest($reports)) and learned_at <= $at
         qualify row_number() over (
             partition by report, start_local, grain, campaign, ad_group, target, match_type, sku, search_term, placement
             order by learned_at desc, seq desc
@@ -51,6 +51,8 @@ _IMPORTED = """
         partition by campaign, start_local, grain order by list_position($reports, report)
     ) = 1
 """
+
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Views:
@@ -69,8 +71,9 @@ class Views:
         per: Literal["hour", "day"] = "day",
         start: datetime | None = None,
         end: datetime | None = None,
+        at: datetime | None = None,
     ) -> pl.DataFrame:
-        """Spend and sales over time, as known now.
+        """Spend and sales over time.
 
         Parameters
         ----------
@@ -82,6 +85,8 @@ class Views:
             Local days, into which hours are summed; or hours, as far as reports tell of hours.
         start, end
             Half-open stretch of time; ``None`` is open.
+        at
+            As known at this instant; ``None`` = now.
 
         Returns
         -------
@@ -90,7 +95,7 @@ class Views:
             ``roi``, and per day ``daily_budget`` where a report tells it; ordered by time.
         """
         owner = self._workspace.account(account)
-        rows = self._campaign_rows(account)
+        rows = self._campaign_rows(account, at)
         if start is not None:
             rows = rows.filter(pl.col("start_utc") >= start)
         if end is not None:
@@ -147,36 +152,56 @@ class Views:
             return _changes(None, None)
         return _changes(plans[0], plans[1] if len(plans) > 1 else None)
 
+    def mark(self, account: str) -> str:
+        """A text that changes whenever rows, decisions or what the trader said of an account change."""
+        tables = (files, target_edits, calendar_edits, decisions, mode_edits)
+        newest = [sa.select(sa.func.max(t.c.id)).where(t.c.account == account).scalar_subquery() for t in tables]
+        # ids of removed rows come again, paths never do
+        newest.append(sa.select(sa.func.max(files.c.path)).where(files.c.account == account).scalar_subquery())
+        closed = sa.select(sa.func.max(decisions.c.closed_at)).where(decisions.c.account == account).scalar_subquery()
+        said = sa.select(sa.func.max(decisions.c.approved_at)).where(decisions.c.account == account).scalar_subquery()
+        with self._workspace.database.read() as connection:
+            found = connection.execute(sa.select(*newest, closed, said)).one()
+        owner = self._workspace.account(account)
+        return "|".join(map(str, (*found, owner.mode.value, owner.timezone, owner.currency)))
+
     # -- parts --------------------------------------------------------------------------------------------------
 
-    def _campaign_rows(self, account: str) -> pl.DataFrame:
+    def _campaign_rows(self, account: str, at: datetime | None) -> pl.DataFrame:
         """Rows by campaign, start and grain: campaign, start_utc, grain, sums, daily_budget."""
-        reported = self._cached(account, "unit_rows", lambda files: self._reported(account, files))
-        imported = self._cached(account, FACT_TABLE, lambda files: self._imported(account, files))
+        reported = self._cached(account, "unit_rows", at, self._reported)
+        imported = self._cached(account, FACT_TABLE, at, self._imported)
         return pl.concat([reported, imported])
 
-    def _reported(self, account: str, files: list[str]) -> pl.DataFrame:
+    def _reported(self, account: str, files: list[str], at: datetime) -> pl.DataFrame:
         units = self._workspace.units(account).select("unit_id", "campaign")
         connection = self._connection()
         connection.register("units", units.to_arrow())
-        return _tidy(connection.sql(_REPORTED, params={"files": files}).pl())
+        return _tidy(connection.sql(_REPORTED, params={"files": files, "at": at}).pl())
 
-    def _imported(self, account: str, files: list[str]) -> pl.DataFrame:
-        params = {"files": files, "reports": list(_TOTALS)}
+    def _imported(self, account: str, files: list[str], at: datetime) -> pl.DataFrame:
+        params = {"files": files, "reports": list(_TOTALS), "at": at}
         rows = self._connection().sql(_IMPORTED, params=params).pl()
         rows = rows.with_columns(pl.col("grain").cast(GRAIN))
         spans = periods(rows, self._workspace.account(account).tz).select("start_local", "grain", "start_utc")
         placed = rows.join(spans, on=("start_local", "grain")).filter(pl.col("start_utc").is_not_null())
         return _tidy(placed)
 
-    def _cached(self, account: str, table: str, make: Callable[[list[str]], pl.DataFrame]) -> pl.DataFrame:
+    def _cached(
+        self,
+        account: str,
+        table: str,
+        at: datetime | None,
+        make: Callable[[str, list[str], datetime], pl.DataFrame],
+    ) -> pl.DataFrame:
         live = tuple(f.path for f in self._workspace.warehouse.live_now(account, table))
-        state = (*live, self._workspace.account(account).timezone)
-        kept = self._kept.get((account, table))
+        state = (*live, self._workspace.account(account).timezone, str(at))
+        past = "" if at is None else " (past)"  # a look at the past does not push out the present
+        kept = self._kept.get((account, table + past))
         if kept is None or kept[0] != state:
             files = [str(self._workspace.home / path) for path in live]
-            kept = (state, make(files) if files else _nothing())
-            self._kept[account, table] = kept
+            kept = (state, make(account, files, at or _END_OF_TIME) if files else _nothing())
+            self._kept[account, table + past] = kept
         return kept[1]
 
     def _newest_hours(self, account: str, until: Hour | None, count: int) -> list[Hour]:
