@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from bidding import certificate_kernels, curves
 from bidding.words import answer_in_words
-from domain.groups import Groups
 from domain.problem import Certificate, Problem, RowKind, Rows, Solution, Status
 from domain.tables import Bools, Floats, Ints
 
@@ -47,9 +46,10 @@ class Totals:
     scale: Floats
 
 
-def totals(problem: Problem, spend: Floats, gmv: Floats, clicks: Floats, orders: Floats) -> Totals:
-    """Roll per-unit amounts (n_units,) up the tree and compare each row's left side with its right one."""
-    up = _rolled_up(problem.groups, np.stack([spend, gmv, clicks, orders], axis=1))
+def totals(problem: Problem, sums: Floats) -> Totals:
+    """Roll sums of direct members, (n_groups, 4): spend, gmv, clicks, orders, up the tree; compare the rows' sides."""
+    up = sums.copy()
+    kernels.up(problem.groups.parent, up)
     c, v, q, n = up.T
     rows = problem.rows
     g, t = rows.group, np.where(rows.kind == RowKind.BUDGET, 0.0, rows.target)
@@ -125,12 +125,14 @@ def certify(
         Whether the solver saw two rows tight at once.
     """
     lower, upper, share = mix
-    spend, gmv, clicks, bid = (
-        curves.mixed(t, lower, upper, share) for t in (problem.spend, problem.gmv, problem.clicks, problem.bids)
-    )
-    value = gmv if problem.value is None else curves.mixed(problem.value, lower, upper, share)
-    orders = np.zeros_like(spend) if problem.orders is None else curves.mixed(problem.orders, lower, upper, share)
-    reached = totals(problem, spend, gmv, clicks, orders)
+    found = curves.delivered(problem, lower, upper, share)
+    value = found.gmv if problem.value is None else curves.mixed(problem.value, lower, upper, share)
+    n_groups = len(problem.groups.names)
+    ordered = np.zeros(n_groups)
+    if problem.orders is not None and bool(np.any(problem.rows.kind == RowKind.CPA)):
+        orders = curves.mixed(problem.orders, lower, upper, share)
+        ordered = np.bincount(problem.groups.leaf, weights=orders, minlength=n_groups).astype(np.float64)
+    reached = totals(problem, np.column_stack([found.sums, ordered]))
     total = float(value.sum())
     # An elastic program may name rows that the answer meets after all.
     broken = unreachable[reached.slack[unreachable] < 0]
@@ -148,11 +150,11 @@ def certify(
         lower=lower,
         upper=upper,
         share=share,
-        bid=bid,
-        spend=spend,
-        clicks=clicks,
+        bid=found.bid,
+        spend=found.spend,
+        clicks=found.clicks,
         value=value,
-        gmv=gmv,
+        gmv=found.gmv,
         theta=theta,
         offset=offset,
         multipliers=multipliers,
@@ -194,9 +196,3 @@ def _reach(problem: Problem) -> float:
     most = float(problem.spend[np.arange(last.size), last].sum())
     caps = problem.rows.right[(problem.rows.kind == RowKind.BUDGET) & (problem.rows.group == 0)]
     return min([most, *caps.tolist()])
-
-
-def _rolled_up(groups: Groups, per_unit: NDArray[np.float64]) -> NDArray[np.float64]:
-    sums = np.zeros((len(groups.names), per_unit.shape[1]))
-    kernels.rolled_up(groups.leaf, groups.parent, per_unit, sums)
-    return sums

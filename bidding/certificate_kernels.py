@@ -6,13 +6,10 @@ from numba import njit
 
 
 @njit(cache=True)
-def rolled_up(leaf, parent, per_unit, sums):  # pragma: no cover - compiled
-    """Sum per-unit columns into their groups and all groups above."""
-    for i in range(leaf.size):
-        for j in range(per_unit.shape[1]):
-            sums[leaf[i], j] += per_unit[i, j]
+def up(parent, sums):  # pragma: no cover - compiled
+    """Add every group's sums to the groups above it, in place."""
     for g in range(parent.size - 1, 0, -1):
-        for j in range(per_unit.shape[1]):
+        for j in range(sums.shape[1]):
             sums[parent[g], j] += sums[g, j]
 
 
@@ -24,7 +21,8 @@ def down(parent, own):  # pragma: no cover - compiled
             own[g, j] += own[parent[g], j]
 
 
-@njit(cache=True, error_model="numpy")
+# No NaN can occur here, and a sum's order does not matter: so the loops run in vector registers.
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
 def best_two(spend, gmv, leaf, gain, price, first, last, may):  # pragma: no cover - compiled
     """Sum over units of max (gain gmv - price spend), gain and price per group."""
     total = 0.0
@@ -32,7 +30,7 @@ def best_two(spend, gmv, leaf, gain, price, first, last, may):  # pragma: no cov
         a, p = gain[leaf[i]], price[leaf[i]]
         best = 0.0 if may[i] else -np.inf
         for level in range(first[i], last[i] + 1):
-            best = max(best, a * gmv[i, level] - p * spend[i, level])
+            best = max(best, a * np.float64(gmv[i, level]) - p * np.float64(spend[i, level]))
         total += best
     return total
 

@@ -10,21 +10,18 @@ def first_fault(table):  # pragma: no cover - compiled
     """First unit whose row is not finite (1), negative (2) or falling (3), and which; -1, 0 where all are well."""
     n, levels = table.shape
     for i in range(n):
-        bad = False
-        before = table[i, 0]
-        if not before >= 0:
-            bad = True
+        # Counted rather than tested one by one, so that the loop runs in vector registers.
+        falls = 0
         for level in range(1, levels):
-            here = table[i, level]
-            bad |= not here >= before
-            before = here
-        if bad or before == np.inf:
-            for level in range(levels):
-                if not np.isfinite(table[i, level]):
-                    return i, 1
-                if table[i, level] < 0:
-                    return i, 2
-            return i, 3
+            falls += not table[i, level] >= table[i, level - 1]
+        if falls == 0 and table[i, 0] >= 0 and table[i, levels - 1] < np.inf:
+            continue
+        for level in range(levels):
+            if not np.isfinite(table[i, level]):
+                return i, 1
+            if table[i, level] < 0:
+                return i, 2
+        return i, 3
     return -1, 0
 
 
@@ -81,3 +78,25 @@ def mixed(table, lower, upper, share, out):  # pragma: no cover - compiled
             out[i] = low
         else:
             out[i] = low + s * (np.float64(table[i, b]) - low)
+
+
+@njit(cache=True, error_model="numpy")
+def delivered(bids, clicks, spend, gmv, lower, upper, share, leaf, out, sums):  # pragma: no cover - compiled
+    """Bid, clicks, spend and gmv of every unit's mix into the four columns of `out`, and their sums per group."""
+    ob, oq, oc, ov = out
+    for i in range(lower.size):
+        a, b, s = lower[i], upper[i], share[i]
+        g = leaf[i]
+        x0, q0, c0, v0 = 0.0, 0.0, 0.0, 0.0
+        if a >= 0:
+            x0, q0 = np.float64(bids[i, a]), np.float64(clicks[i, a])
+            c0, v0 = np.float64(spend[i, a]), np.float64(gmv[i, a])
+        if a != b and s > 0.0:
+            x0 += s * (np.float64(bids[i, b]) - x0)
+            q0 += s * (np.float64(clicks[i, b]) - q0)
+            c0 += s * (np.float64(spend[i, b]) - c0)
+            v0 += s * (np.float64(gmv[i, b]) - v0)
+        ob[i], oq[i], oc[i], ov[i] = x0, q0, c0, v0
+        sums[g, 0] += c0
+        sums[g, 1] += v0
+        sums[g, 2] += q0

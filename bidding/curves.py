@@ -102,6 +102,27 @@ def ends(problem: Problem) -> Ends:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What mixes of levels deliver: (n_units,) each, and spend, gmv, clicks per group (n_groups, 3), direct members."""
+
+    bid: Floats
+    clicks: Floats
+    spend: Floats
+    gmv: Floats
+    sums: Floats
+
+
+def delivered(problem: Problem, lower: NDArray[np.int16], upper: NDArray[np.int16], share: Floats) -> Delivery:
+    """Read the four tables at a mix of levels per unit, in one pass."""
+    n, n_groups = int(lower.size), len(problem.groups.names)
+    found = Delivery(np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.zeros((n_groups, 3)))
+    tables = (np.ascontiguousarray(t) for t in (problem.bids, problem.clicks, problem.spend, problem.gmv))
+    out = (found.bid, found.clicks, found.spend, found.gmv)
+    kernels.delivered(*tables, lower, upper, share, problem.groups.leaf, out, found.sums)
+    return found
+
+
 def mixed(table: NDArray[np.floating], lower: NDArray[np.int16], upper: NDArray[np.int16], share: Floats) -> Floats:
     """(n_units,) what a mix of two levels gives in one table; level -1 gives 0."""
     out = np.empty(lower.size, np.float64)

@@ -22,48 +22,18 @@ def at(table, i, lower, upper, share):  # pragma: no cover - compiled
 @njit(cache=True, inline="always")
 def inside(sl, su, el, eu, first):  # pragma: no cover - compiled
     """Levels strictly between start and end, [a, b) with a <= b, so that the end's position is never the start's."""
-    a = max(np.int64(su) + (1 if sl == su else 0), np.int64(first))
+    # max with 0 tells the compiler that no index is negative.
+    a = max(np.int64(su) + (1 if sl == su else 0), np.int64(first), np.int64(0))
     return a, max(a, np.int64(el) + (0 if el == eu else 1))
 
 
 @njit(cache=True, error_model="numpy")
-def best(c, w, i, sl, su, ss, el, eu, es, first, th, tl):  # pragma: no cover - compiled
-    """Best positions on a unit's curve at slopes th >= tl, cheapest of equal; 0 = start, count + 1 = end."""
-    x0, y0 = at(c, i, sl, su, ss), at(w, i, sl, su, ss)
-    xh, yh, xl, yl = x0, y0, x0, y0
-    zh = np.inf if th == np.inf else y0 - th * x0
-    zl = y0 - tl * x0
-    a, b = inside(sl, su, el, eu, first)
-    ph, pl = a - 1, a - 1
-    for level in range(a, b):
-        x, y = np.float64(c[i, level]), np.float64(w[i, level])
-        z = y - th * x
-        if z > zh:
-            zh = z
-            ph = level
-            xh = x
-            yh = y
-        z = y - tl * x
-        if z > zl:
-            zl = z
-            pl = level
-            xl = x
-            yl = y
-    x, y = at(c, i, el, eu, es), at(w, i, el, eu, es)
-    if y - th * x > zh:
-        ph = b
-        xh = x
-        yh = y
-    if y - tl * x > zl:
-        pl = b
-        xl = x
-        yl = y
-    return ph - a + 1, xh, yh, pl - a + 1, xl, yl
-
-
-@njit(cache=True, error_model="numpy")
 def walk(c, w, order, s, e, step, start, end, th, tl, ph, pl):  # pragma: no cover - compiled
-    """Spend and value at two slopes of every `step`-th unit of a range; keeps positions where there is room."""
+    """Spend and value of every `step`-th unit of a range at its best points for two slopes th >= tl.
+
+    Of equally good points the cheapest counts. Keeps the positions where `ph` and `pl` have room. Gives spend and
+    value at th, the same at tl, and how many steps of position lie between.
+    """
     sl, su, ss, first = start
     el, eu, es = end
     keep = ph.size > 0
@@ -71,16 +41,107 @@ def walk(c, w, order, s, e, step, start, end, th, tl, ph, pl):  # pragma: no cov
     between = 0
     for k in range(s, e, step):
         i = order[k]
-        a, xh, yh, b, xl, yl = best(c, w, i, sl[i], su[i], ss[i], el[i], eu[i], es[i], first[i], th, tl)
-        ch += xh
-        vh += yh
-        cl += xl
-        vl += yl
+        x0, y0 = at(c, i, sl[i], su[i], ss[i]), at(w, i, sl[i], su[i], ss[i])
+        x1, y1 = at(c, i, el[i], eu[i], es[i]), at(w, i, el[i], eu[i], es[i])
+        a, b = inside(sl[i], su[i], el[i], eu[i], first[i])
+        zh = np.inf if th == np.inf else y0 - th * x0
+        zl = y0 - tl * x0
+        lh, ll = a - 1, a - 1
+        for level in range(a, b):
+            x, y = np.float64(c[i, level]), np.float64(w[i, level])
+            z = y - th * x
+            if z > zh:
+                zh = z
+                lh = level
+            z = y - tl * x
+            if z > zl:
+                zl = z
+                ll = level
+        if y1 - th * x1 > zh:
+            lh = b
+        if y1 - tl * x1 > zl:
+            ll = b
+        # At th = tl both are the same; rounding must not put the second before the first.
+        ll = max(lh, ll)
+        if lh == b:
+            ch += x1
+            vh += y1
+        elif lh < a:
+            ch += x0
+            vh += y0
+        else:
+            ch += np.float64(c[i, lh])
+            vh += np.float64(w[i, lh])
+        if ll == b:
+            cl += x1
+            vl += y1
+        elif ll < a:
+            cl += x0
+            vl += y0
+        else:
+            cl += np.float64(c[i, ll])
+            vl += np.float64(w[i, ll])
+        between += ll - lh
         if keep:
-            ph[i] = a
-            pl[i] = max(a, b)
-            between += max(b - a, 0)
+            ph[i] = lh - a + 1
+            pl[i] = ll - a + 1
     return ch, vh, cl, vl, between
+
+
+@njit(cache=True, error_model="numpy")
+def narrow(c, w, order, s, e, start, end, th, tl, ph, pl, qh, ql):  # pragma: no cover - compiled
+    """Positions qh, ql at two slopes th >= tl between those of a bracket, for units that the bracket leaves open.
+
+    The best point moves one way with the slope, so only positions ph .. pl are looked at. Gives spend and value at
+    th and at tl over those at ph, and the steps of position between ph and qh, qh and ql, ql and pl.
+    """
+    sl, su, ss, first = start
+    el, eu, es = end
+    ch, vh, cl, vl = 0.0, 0.0, 0.0, 0.0
+    above, between, below = 0, 0, 0
+    for k in range(s, e):
+        i = order[k]
+        p0, p1 = np.int64(ph[i]), np.int64(pl[i])
+        if p0 == p1:
+            qh[i], ql[i] = p0, p0
+            continue
+        a, b = inside(sl[i], su[i], el[i], eu[i], first[i])
+        final = b - a + 1
+        if p0 == 0:
+            x0, y0 = at(c, i, sl[i], su[i], ss[i]), at(w, i, sl[i], su[i], ss[i])
+        else:
+            x0, y0 = np.float64(c[i, a + p0 - 1]), np.float64(w[i, a + p0 - 1])
+        zh, zl = y0 - th * x0, y0 - tl * x0
+        ih, il = p0, p0
+        xh, yh, xl, yl = x0, y0, x0, y0
+        for p in range(p0 + 1, p1 + 1):
+            if p == final:
+                x, y = at(c, i, el[i], eu[i], es[i]), at(w, i, el[i], eu[i], es[i])
+            else:
+                x, y = np.float64(c[i, a + p - 1]), np.float64(w[i, a + p - 1])
+            z = y - th * x
+            if z > zh:
+                zh = z
+                ih = p
+                xh = x
+                yh = y
+            z = y - tl * x
+            if z > zl:
+                zl = z
+                il = p
+                xl = x
+                yl = y
+        if il < ih:
+            il, xl, yl = ih, xh, yh
+        ch += xh - x0
+        vh += yh - y0
+        cl += xl - x0
+        vl += yl - y0
+        above += ih - p0
+        between += il - ih
+        below += p1 - il
+        qh[i], ql[i] = ih, il
+    return ch, vh, cl, vl, above, between, below
 
 
 @njit(cache=True, error_model="numpy")

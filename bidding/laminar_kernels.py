@@ -19,7 +19,7 @@ row forces a group to spend more, the starts), so that the parent sees curves th
 import numpy as np
 from numba import njit
 
-from bidding.envelope_kernels import at, part, segments, state_at, walk
+from bidding.envelope_kernels import at, narrow, part, segments, state_at, walk
 
 HIGH, LOW = 0, 1  # which end of the allowed interval is looked for
 NONE = -1
@@ -68,9 +68,27 @@ def _before(side, theta, spend, value, budget, rho, right):  # pragma: no cover 
 
 
 @njit(cache=True, error_model="numpy")
+def _room(side, theta, spend, value, budget, rho, right):  # pragma: no cover - compiled
+    """Signed distance of a state to the cut, relative to what is spent; positive before it."""
+    least = np.inf
+    if side == HIGH:
+        if budget < np.inf:
+            least = (budget - spend) / max(budget, spend)
+        for r in range(rho.size):
+            if theta < rho[r]:
+                least = min(least, (right[r] - rho[r] * spend + value) / (rho[r] * max(spend, 1e-300)))
+        return least
+    most = -np.inf
+    for r in range(rho.size):
+        if theta >= rho[r]:
+            most = max(most, (rho[r] * spend - value - right[r]) / (rho[r] * max(spend, 1e-300)))
+    return most
+
+
+@njit(cache=True, error_model="numpy")
 def _guess(c, w, order, s, e, step, start, end, totals, side, budget, rho, right, hint, fine):
     # pragma: no cover - compiled
-    """Slope near the cut, by bisection on a sample whose totals are scaled to the exact ones."""
+    """Slope near the cut by false position, in its logarithm, on a sample scaled to the exact totals."""
     sl, su, ss, _first = start
     el, eu, es = end
     x0, y0, x1, y1 = 0.0, 0.0, 0.0, 0.0
@@ -85,14 +103,16 @@ def _guess(c, w, order, s, e, step, start, end, totals, side, budget, rho, right
     fx = (totals[2] - totals[0]) / (x1 - x0)
     fy = (totals[3] - totals[1]) / (y1 - y0)
     none = np.empty(0, np.int16)
-    upper, lower, theta, factor = np.inf, 0.0, hint, 1.5
-    for _ in range(60):
+    upper, lower, theta, factor = np.inf, 0.0, hint, 1.3
+    room_up, room_low = 1.0, -1.0
+    for turn in range(60):
         ch, vh, _cl, _vl, _n = walk(c, w, order, s, e, step, start, end, theta, theta, none, none)
         at_c, at_v = totals[0] + fx * (ch - x0), totals[1] + fy * (vh - y0)
+        room = _room(side, theta, at_c, at_v, budget, rho, right)
         if _before(side, theta, at_c, at_v, budget, rho, right):
-            upper = theta
+            upper, room_up = theta, min(max(room, 1e-6), 10.0)
         else:
-            lower = theta
+            lower, room_low = theta, max(min(room, -1e-6), -10.0)
         if upper == np.inf:
             theta = lower * factor
             factor *= factor
@@ -102,18 +122,22 @@ def _guess(c, w, order, s, e, step, start, end, totals, side, budget, rho, right
         else:
             if upper <= lower * fine:
                 break
-            theta = np.sqrt(upper) * np.sqrt(lower)
+            # Every third turn halves, so that a kink cannot stall it.
+            t = 0.5 if turn % 3 == 2 else min(max(room_up / (room_up - room_low), 0.05), 0.95)
+            theta = upper * (lower / upper) ** t
         if not 1e-200 < theta < 1e200:
             break
     if lower == 0.0:
         return upper
     if upper == np.inf:
         return lower
-    return np.sqrt(upper) * np.sqrt(lower)
+    return upper * (lower / upper) ** min(max(room_up / (room_up - room_low), 0.0), 1.0)
 
 
 @njit(cache=True, error_model="numpy")
-def _cut(c, w, order, s, e, start, end, totals, side, budget, rho, right, hint, ph, pl):  # pragma: no cover - compiled
+def _cut(
+    c, w, order, s, e, start, end, totals, side, budget, rho, right, hint, ph, pl, scratch
+):  # pragma: no cover - compiled
     """Move the ends (side HIGH) or starts (side LOW) of a range of units to the cut.
 
     Gives spend and value there, the slope at the cut, and the row that binds: -2 the budget, else a position in
@@ -121,33 +145,52 @@ def _cut(c, w, order, s, e, start, end, totals, side, budget, rho, right, hint, 
     """
     n = e - s
     th, tl, grow = np.inf, 0.0, 1.0
-    if n > 24:
-        # 12 to 4096 units, so that guessing costs little beside the passes over all units.
-        step = max(1, n // int(min(4096.0, 12.0 + 2.0 * np.sqrt(n))))
-        margin = 0.5 / np.sqrt(n / step) + 0.002 if step > 1 else 0.02
-        centre = _guess(c, w, order, s, e, step, start, end, totals, side, budget, rho, right, hint, 1.0 + 0.5 * margin)
+    if n > 4:
+        centre, margin = hint, 0.6
+        if n > 1000:
+            step = max(1, n // int(min(4096.0, 100.0 + np.sqrt(n))))
+            margin = 0.02 + 2.0 / np.sqrt(n / step)
+            centre = _guess(
+                c, w, order, s, e, step, start, end, totals, side, budget, rho, right, hint, 1.0 + 0.5 * margin
+            )
         th, tl, grow = centre * (1.0 + margin), centre / (1.0 + margin), margin
     while True:
         ch, vh, cl, vl, count = walk(c, w, order, s, e, 1, start, end, th, tl, ph, pl)
         if th < np.inf and not _before(side, th, ch, vh, budget, rho, right):
-            grow *= 3.0
+            grow *= 2.0
             tl, th = th, th * (1.0 + grow)
             if th > 1e250 or grow > 1e9:
                 th = np.inf
         elif tl > 0.0 and _before(side, tl, cl, vl, budget, rho, right):
-            grow *= 3.0
+            grow *= 2.0
             th, tl = tl, tl / (1.0 + grow)
             if tl < 1e-250 or grow > 1e9:
                 tl = 0.0
-        elif count > 4 * n + 64 and tl > 0.0 and th < np.inf and th > tl * (1.0 + 1e-9):
-            middle = np.sqrt(th) * np.sqrt(tl)
-            cm, vm, _c, _v, _n = walk(c, w, order, s, e, 1, start, end, middle, middle, ph, pl)
-            if _before(side, middle, cm, vm, budget, rho, right):
-                th = middle
-            else:
-                tl = middle
         else:
             break
+    qh, ql = scratch
+    for turn in range(40):
+        if count <= 16 + n // 50 or not (tl > 0.0 and th < np.inf and th > tl * (1.0 + 1e-12)):
+            break
+        # False position between the two ends, and a bracket of a tenth of the old one about it.
+        up = max(_room(side, th, ch, vh, budget, rho, right), 1e-9)
+        low = max(-_room(side, tl, cl, vl, budget, rho, right), 1e-9)
+        share = min(max(up / (up + low), 0.02), 0.98) if turn % 3 < 2 else 0.5
+        mh, ml = th * (tl / th) ** max(share - 0.06, 0.0), th * (tl / th) ** min(share + 0.06, 1.0)
+        dch, dvh, dcl, dvl, above, between, below = narrow(c, w, order, s, e, start, end, mh, ml, ph, pl, qh, ql)
+        if not _before(side, mh, ch + dch, vh + dvh, budget, rho, right):
+            tl, cl, vl, count = mh, ch + dch, vh + dvh, above
+            for k in range(s, e):
+                pl[order[k]] = qh[order[k]]
+        elif _before(side, ml, ch + dcl, vh + dvl, budget, rho, right):
+            th, ch, vh, count = ml, ch + dcl, vh + dvl, below
+            for k in range(s, e):
+                ph[order[k]] = ql[order[k]]
+        else:
+            tl, cl, vl = ml, ch + dcl, vh + dvl
+            th, ch, vh, count = mh, ch + dch, vh + dvh, between
+            for k in range(s, e):
+                ph[order[k]], pl[order[k]] = qh[order[k]], ql[order[k]]
     slope, dx, dy, unit, source, sink = segments(c, w, order, s, e, start, end, ph, pl, count)
     by_slope = np.argsort(-slope, kind="mergesort")
     spend, value = ch, vh
@@ -234,6 +277,7 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
     low, low_row = np.full(n_groups, np.inf), np.full(n_groups, -1, np.int64)
     state = np.zeros(n_groups, np.int8)
     ph, pl = np.empty(n, np.int16), np.empty(n, np.int16)
+    scratch = (np.empty(n, np.int16), np.empty(n, np.int16))
     hint = 1.0
     for g in range(n_groups - 1, -1, -1):
         s, e = begin[g], stop[g]
@@ -267,10 +311,9 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
                 for r in range(n_roi):
                     over |= right[r] - rho[r] * totals[2] + totals[3] < 0.0
                 if over and e > s:
-                    if totals[3] > 0.0 and totals[2] > 0.0:
-                        hint = max(hint, 1e-3 * totals[3] / totals[2])
+                    average = totals[3] / totals[2] if totals[2] > 0.0 and totals[3] > 0.0 else 1.0
                     spend, value, theta, which, both = _cut(
-                        c, w, order, s, e, start, end, totals, HIGH, budget, rho, right, hint, ph, pl
+                        c, w, order, s, e, start, end, totals, HIGH, budget, rho, right, hint * average, ph, pl, scratch
                     )
                     totals[2], totals[3] = spend, value
                     high[g] = theta
@@ -278,7 +321,7 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
                     if both:
                         state[g] = 1
                     if 0.0 < theta < np.inf:
-                        hint = theta
+                        hint = theta / average
             short, lack = False, -1
             for r in range(n_roi):
                 scale = max(abs(right[r]), rho[r] * totals[2] + abs(totals[3]))
@@ -300,7 +343,7 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
                     under |= right[r] - rho[r] * totals[0] + totals[1] < -noise * scale
                 if under and e > s:
                     spend, value, theta, which, _both = _cut(
-                        c, w, order, s, e, start, end, totals, LOW, budget, rho, right, hint, ph, pl
+                        c, w, order, s, e, start, end, totals, LOW, budget, rho, right, rho.max(), ph, pl, scratch
                     )
                     totals[0], totals[1] = spend, value
                     low[g] = theta

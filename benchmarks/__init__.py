@@ -1,0 +1,1 @@
+"""Benchmarks: each states the real unit of work it times."""

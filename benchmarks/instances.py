@@ -1,0 +1,100 @@
+"""Instances for the solver benchmarks: log-normal landscapes, heavy-tailed click values, rows that bind.
+
+Rows are placed at a pilot solution: prices of money are drawn for every campaign and the account, every unit
+answers with its best level, and right sides are what that answer uses, moved by a few percent so that no pure
+choice of levels is optimal. So the wanted share of rows binds, whatever the size.
+"""
+
+import numpy as np
+from numba import njit
+from scipy.special import ndtr
+
+from domain.groups import Groups
+from domain.problem import Problem, RowKind, Rows
+
+CHUNK = 50_000
+
+
+def tables(rng: np.random.Generator, units: int, levels: int) -> dict[str, np.ndarray]:
+    """float32 response tables (units, levels) and per-unit click value and cvr."""
+    out = {name: np.empty((units, levels), np.float32) for name in ("bids", "clicks", "spend", "gmv", "orders")}
+    value, cvr = np.empty(units), np.empty(units)
+    grid = np.linspace(-2.5, 2.5, levels)
+    for at in range(0, units, CHUNK):
+        part = slice(at, min(at + CHUNK, units))
+        n = part.stop - part.start
+        median, spread = np.exp(rng.normal(0, 0.6, n)), rng.uniform(0.3, 1.2, n)
+        offers = np.exp(rng.normal(3, 1, n))
+        cvr[part] = np.exp(rng.normal(-3, 0.5, n))
+        # Pareto tail of order values: a few units carry much of the gmv.
+        value[part] = cvr[part] * 40 * (1 + rng.pareto(2.5, n))
+        z = grid / spread[:, None]
+        clicks = offers[:, None] * ndtr(z)
+        out["bids"][part] = median[:, None] * np.exp(grid)
+        out["clicks"][part] = clicks
+        out["spend"][part] = (offers * median * np.exp(spread**2 / 2))[:, None] * ndtr(z - spread[:, None])
+        out["gmv"][part] = value[part, None] * clicks
+        out["orders"][part] = cvr[part, None] * clicks
+    return {**out, "value": value, "cvr": cvr}
+
+
+@njit(cache=True)
+def _answers(spend, gain, price, leaf, n_groups, columns, out):
+    """Sums per group of the columns at each unit's best level of gain_i clicks - price_i spend."""
+    n, levels = spend.shape
+    clicks = columns[1]
+    for i in range(n):
+        best, at = 0.0, -1
+        for level in range(levels):
+            z = gain[i] * clicks[i, level] - price[i] * spend[i, level]
+            if z > best:
+                best, at = z, level
+        if at >= 0:
+            for j in range(4):
+                out[leaf[i], j] += columns[j][i, at]
+
+
+def instance(units: int, campaigns: int, kind: str, levels: int = 20, seed: int = 0) -> Problem:
+    """T0: a budget or an ROI row per campaign and an account budget; T1: budget or ROI, and a CPC row, each."""
+    rng = np.random.default_rng(seed)
+    t = tables(rng, units, levels)
+    leaf = (1 + np.arange(units, dtype=np.int64) * campaigns // max(units, 1)).astype(np.int32)
+    # A few units hang on the account itself, so that its row can bind beside that of a single campaign.
+    leaf[units - units // 50 :] = 0
+    names = ("account", *(f"campaign:{k}" for k in range(campaigns)))
+    groups = Groups(names, np.concatenate([[-1], np.zeros(campaigns)]).astype(np.int32), leaf)
+    k = campaigns + 1
+    # Prices of money: the account's, and above it those of the campaigns whose own row binds.
+    account = 2.0
+    own = account * np.where(np.arange(k) % 10 < 7, rng.uniform(1.1, 2.0, k), 0.8)
+    own[0] = account
+    theta = np.maximum(own, account)
+    lift = np.zeros(k)
+    if kind == "t1":
+        # A CPC row of price eta adds eta (kappa clicks - spend): kappa is set to what the answer pays.
+        lift = np.where(np.arange(k) % 10 < 7, rng.uniform(0.2, 1.5, k), 0.0)
+    sums = np.zeros((k, 4))
+    kappa = np.full(k, 1.0)
+    columns = (t["spend"], t["clicks"], t["gmv"], t["orders"])
+    for _ in range(4 if kind == "t1" else 1):
+        sums[:] = 0.0
+        gain = t["value"] + (lift * kappa)[leaf]
+        _answers(t["spend"], gain, (theta + lift)[leaf], leaf, k, columns, sums)
+        kappa = sums[:, 0] / np.maximum(sums[:, 1], 1e-12)
+    # The campaigns' own rows at their own price, the account's at the price in force.
+    used = np.zeros((k, 4))
+    _answers(t["spend"], t["value"] + (lift * kappa)[leaf], (own + lift)[leaf], leaf, k, columns, used)
+    rows: list[tuple[RowKind, int, float, float]] = []
+    for g in range(1, k):
+        move = 1 + 0.02 * rng.standard_normal()
+        if g % 2:
+            rows.append((RowKind.BUDGET, g, 0.0, float(used[g, 0] * move)))
+        else:
+            rows.append((RowKind.ROI, g, float(used[g, 2] / max(used[g, 0], 1e-12) * (1 + 0.3 * (move - 1))), 0.0))
+        if kind == "t1":
+            cap = sums[g, 0] / max(sums[g, 1], 1e-12) * (1.0 if lift[g] else 1.3)
+            rows.append((RowKind.CPC, g, float(cap * (1 + 0.2 * (move - 1))), 0.0))
+    rows.append((RowKind.BUDGET, 0, 0.0, float(sums[:, 0].sum() * 0.995)))
+    if kind == "t1":
+        rows.append((RowKind.ROI, 0, float(sums[:, 2].sum() / sums[:, 0].sum() * 0.9), 0.0))
+    return Problem(t["bids"], t["clicks"], t["spend"], t["gmv"], groups, Rows.of(*rows), orders=t["orders"])
