@@ -1,0 +1,106 @@
+"""The night of a stored account: what need not be done while an hour waits.
+
+    waiting plans whose hour is over ─> expire
+    many small fact files ───────────> few large ones
+    the coming hour ─────────────────> rehearsed: model fitted, plan made, nothing stored; what would fail in the
+                                       morning is told at night
+    files that nothing names ────────> swept, once for the workspace
+
+Nothing is kept that could not be made again: models are fitted from the facts, which stay.
+"""
+
+from dataclasses import dataclass
+
+from data import Workspace
+from domain.account import Mode
+from domain.errors import SteadyBidError
+from domain.plans import DecisionState
+from domain.time import Clock, Hour
+from engine.accounts import preview
+
+
+@dataclass(frozen=True, slots=True)
+class NightOutcome:
+    """What a night came to, for one account.
+
+    Attributes
+    ----------
+    account
+        Whose night.
+    expired
+        Plans whose wait for a person was ended.
+    compacted
+        Fact files that were put into larger ones.
+    n_units
+        Units that the rehearsed plan covers.
+    status
+        State of the rehearsed plan, such as ``budget_binds``; ``None`` where the rehearsal failed.
+    problem
+        Why the rehearsal failed: what will keep the coming hours from being decided well.
+    notes
+        What a person should know.
+    """
+
+    account: str
+    expired: int
+    compacted: int
+    n_units: int
+    status: str | None
+    problem: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """One sentence a person reads."""
+        if self.problem is not None:
+            return f"the coming hour would fail: {self.problem}"
+        done = [f"rehearsed {self.n_units} units ({self.status})"]
+        done += [f"{self.expired} waiting plans expired"] if self.expired else []
+        done += [f"{self.compacted} fact files put together"] if self.compacted else []
+        return ", ".join(done)
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What was done for the workspace as a whole.
+
+    Attributes
+    ----------
+    files, bytes
+        Files that nothing names, removed.
+    damaged
+        Fact files that count and cannot be read as they were written.
+    """
+
+    files: int
+    bytes: int
+    damaged: tuple[str, ...]
+
+
+def run_night(workspace: Workspace, account: str, clock: Clock) -> NightOutcome:
+    """Do an account's night work; safe to repeat and to run beside the hours.
+
+    A rehearsal that fails is told, not raised: the rest of the night's work is done all the same.
+    """
+    now = clock.now()
+    owner = workspace.account(account)
+    expired = workspace.journal(account, clock).expire(now)
+    compacted = workspace.compact(account, now)
+    hour = Hour.containing(now, owner.tz)
+    try:
+        seen = preview(workspace, account, hour)
+    except SteadyBidError as error:
+        return NightOutcome(account, expired, compacted, 0, None, f"{type(error).__name__}: {error}")
+    notes = list(seen.notes)
+    if owner.mode is Mode.PAUSED:
+        notes.append("the account is paused: nothing will be decided until it is resumed")
+    waiting = [u for u in workspace.journal(account).unfinished(hour) if u.state is DecisionState.OPEN]
+    if waiting:
+        notes.append(f"{len(waiting)} plans of earlier hours were not brought to an end; the next run does")
+    return NightOutcome(account, expired, compacted, seen.plan.units.height, seen.plan.status.value, None, tuple(notes))
+
+
+def tidy(workspace: Workspace, clock: Clock) -> Tidied:
+    """Sweep files that nothing names, and look whether all files that count are whole."""
+    swept = workspace.sweep(clock.now())
+    return Tidied(swept.files, swept.bytes, tuple(workspace.damaged_files()))
