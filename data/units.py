@@ -80,8 +80,10 @@ def unit_rows(versions: pl.DataFrame, catalog: pl.DataFrame) -> UnitRows:
         .agg(*(pl.col(n).fill_null(0.0).sum() for n in NUMBERS), pl.col("learned_at").max())
         .sort("start_utc", "grain", "unit_id")
     )
+    # When imported history was learned is assumed, so it cannot tell how long its orders took.
     arrivals = (
-        settled.steps.group_by("unit_id", "start_utc", "learned_at")
+        settled.steps.filter(~pl.col("assumed"))
+        .group_by("unit_id", "start_utc", "learned_at")
         .agg(pl.col("orders").fill_null(0.0).sum(), pl.col("gmv").fill_null(0.0).sum())
         .sort("learned_at", "start_utc", "unit_id")
     )

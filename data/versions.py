@@ -37,26 +37,27 @@ class Settled:
 def settle(rows: pl.DataFrame, key: Sequence[str], numbers: Sequence[str] = NUMBERS) -> Settled:
     """Order versions by ``learned_at`` and ``seq`` within each key."""
     again = rows.select(key).is_duplicated()
-    single = rows.filter(~again)
-    several = rows.filter(again).sort("learned_at", "seq", maintain_order=True)
-    if several.height:
-        several = (
-            several.with_columns(pl.int_range(pl.len()).over(key).alias("_nth"))
-            .with_columns(pl.col(name).shift(1).over(key).alias(f"_before_{name}") for name in numbers)
-            .filter(
-                (pl.col("_nth") == 0)
-                | pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"_before_{name}")) for name in numbers)
-            )
-        )
-        steps = several.with_columns(
-            (pl.col(name).fill_null(0.0) - pl.col(f"_before_{name}").fill_null(0.0)).alias(name)
-            for name in ("orders", "gmv")
-        ).select(rows.columns)
-        several = several.select(rows.columns).unique(key, keep="last", maintain_order=True)
-    else:
-        steps = several
-    steps = pl.concat([single, steps]).filter((pl.col("orders") != 0) | (pl.col("gmv") != 0))
-    return Settled(pl.concat([single, several]), steps)
+    single, several = rows.filter(~again), rows.filter(again)
+    if not several.height:
+        return Settled(single, _that_added(single))
+    names = several.select(key).unique().with_row_index("_key")
+    ordered = several.join(names, on=list(key), nulls_equal=True).sort("_key", "learned_at", "seq", maintain_order=True)
+    before = {name: pl.col(name).shift(1) for name in numbers}
+    first = pl.col("_key").ne_missing(pl.col("_key").shift(1))
+    changed = first | pl.any_horizontal(pl.col(name).ne_missing(before[name]) for name in numbers)
+    ordered = ordered.filter(changed)
+    added = (
+        pl.col(name).fill_null(0.0) - pl.when(first).then(0.0).otherwise(pl.col(name).shift(1).fill_null(0.0))
+        for name in ("orders", "gmv")
+    )
+    last = pl.col("_key").ne_missing(pl.col("_key").shift(-1))
+    latest = ordered.filter(last).select(rows.columns)
+    steps = ordered.with_columns(added).select(rows.columns)
+    return Settled(pl.concat([single, latest]), _that_added(pl.concat([single, steps])))
+
+
+def _that_added(steps: pl.DataFrame) -> pl.DataFrame:
+    return steps.filter((pl.col("orders") != 0) | (pl.col("gmv") != 0))
 
 
 def in_force(rows: pl.DataFrame, stored: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
