@@ -50,7 +50,7 @@ class Guardrails:
         moves = (edits & ~lost) | (advised & np.isfinite(bid))
         if np.isfinite(limits.max_step):
             stepped = moves & told & edits
-            least = np.clip(at * max(0.0, 1 - limits.max_step), limits.floor, limits.cap)
+            least = np.clip(at * (1 - limits.largest_cut), limits.floor, limits.cap)
             most = np.clip(at * (1 + limits.max_step), limits.floor, limits.cap)
             far = stepped & ((bid < least - limits.tick) | (bid > most + 1e-9))
             bid[far], rule[far] = np.clip(bid, least, most)[far], "max_step"

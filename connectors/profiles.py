@@ -72,10 +72,10 @@ def _amazon() -> PlatformProfile:
 
     Reports settle about 12 h after a click, later corrections come for up to 60 days; a day may spend twice its
     budget; no limit on edits is documented. Yen have no hundredths. Reports are of days, so they are stale only
-    when two of them are missing. The largest step of a bid, half up or down within an hour, is our own rule: a
-    forecast is good near the bids that were tried, and a longer way is taken in several hours.
+    when two of them are missing. The largest raise of a bid, by half within an hour, is our own rule: a forecast is
+    good near the bids that were tried, and a longer way up is taken in several hours; a cut may be of any size.
     """
-    western = BidLimits(floor=0.02, cap=1000.0, tick=0.01, max_step=0.5)
+    western = BidLimits(floor=0.02, cap=1000.0, tick=0.01, max_step=0.5, max_cut=1.0)
     return PlatformProfile(
         name="amazon-sp",
         bid_limits=MappingProxyType(
@@ -83,9 +83,9 @@ def _amazon() -> PlatformProfile:
                 "USD": western,
                 "EUR": western,
                 "GBP": western,
-                "CNY": BidLimits(floor=0.1, cap=1000.0, tick=0.01, max_step=0.5),
-                "JPY": BidLimits(floor=2.0, cap=100_000.0, tick=1.0, max_step=0.5),
-                "INR": BidLimits(floor=1.0, cap=5000.0, tick=0.01, max_step=0.5),
+                "CNY": BidLimits(floor=0.1, cap=1000.0, tick=0.01, max_step=0.5, max_cut=1.0),
+                "JPY": BidLimits(floor=2.0, cap=100_000.0, tick=1.0, max_step=0.5, max_cut=1.0),
+                "INR": BidLimits(floor=1.0, cap=5000.0, tick=0.01, max_step=0.5, max_cut=1.0),
             }
         ),
         daily_budget_limits=MappingProxyType({"USD": (1.0, 1_000_000.0), "INR": (500.0, 21_000_000.0)}),

@@ -18,6 +18,8 @@ class BidLimits:
         Smallest step between two legal bids.
     max_step
         Largest relative change within one hour: 0.5 allows -50 % to +50 %; ``inf`` for no limit.
+    max_cut
+        Largest relative cut within one hour where it differs from `max_step`: 1.0 allows any cut.
     edits_per_day
         Most edits of one unit in one local day; ``None`` for no limit.
     may_pause
@@ -28,6 +30,7 @@ class BidLimits:
     cap: float = 1000.0
     tick: float = 0.01
     max_step: float = math.inf
+    max_cut: float | None = None
     edits_per_day: int | None = None
     may_pause: bool = True
 
@@ -38,5 +41,12 @@ class BidLimits:
             )
         if not self.max_step > 0:
             raise ConfigError(f"bid limits need max_step > 0, got {self.max_step}")
+        if self.max_cut is not None and not self.max_cut > 0:
+            raise ConfigError(f"bid limits need max_cut > 0 or none, got {self.max_cut}")
         if self.edits_per_day is not None and self.edits_per_day < 1:
             raise ConfigError(f"bid limits need edits_per_day >= 1 or none, got {self.edits_per_day}")
+
+    @property
+    def largest_cut(self) -> float:
+        """Largest relative cut within one hour, at most 1: all of the bid."""
+        return min(1.0, self.max_step if self.max_cut is None else self.max_cut)

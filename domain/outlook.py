@@ -75,6 +75,10 @@ class Outlook:
         One number per row of `Known.performance`: estimated final orders and gmv of its clicks.
     auction
         How clicks are priced.
+    marginal_price
+        (n_units,) what one more click costs at the margin per unit of bid; ``None`` = 1 everywhere: in a second
+        price auction the last click won costs the bid. Above 1 where `bid_proxy` is an average price paid,
+        because the true bid then lies above the proxy by that factor.
     notes
         What a person should know of how this was made ("prior ctr used for 12 units").
     """
@@ -101,6 +105,7 @@ class Outlook:
     matured_orders: Floats
     matured_gmv: Floats
     auction: Auction = Auction.SECOND_PRICE
+    marginal_price: Floats | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

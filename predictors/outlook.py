@@ -47,6 +47,8 @@ class Response:
         (n_units,) bid that the evidence belongs to, and whether the platform told it.
     low, high
         (n_units,) bids that data supports.
+    highest
+        Highest bid level as a multiple of the larger of market price and bid.
     volume_cv
         (n_units,) relative standard error of clicks at a given bid in the hour that is decided.
     notes
@@ -60,6 +62,7 @@ class Response:
     told: Bools
     low: Floats
     high: Floats
+    highest: float
     volume_cv: Floats
     notes: tuple[str, ...]
 
@@ -85,7 +88,7 @@ def compose(
     else:
         response = _anchored(known, evidence, beliefs, ahead, settings, auction)
     bids = response.landscape.levels(
-        response.proxy / response.price[0], settings.lowest_bid, settings.highest_bid, settings.n_levels
+        response.proxy / response.price[0], settings.lowest_bid, response.highest, settings.n_levels
     )
     clicks, spend = response.landscape.tables(bids)
     unit_orders = summed(rows.unit, rows.orders, n)
@@ -123,6 +126,7 @@ def compose(
         matured_orders=rows.orders + coming,
         matured_gmv=rows.gmv + coming * worth[rows.unit],
         auction=auction,
+        marginal_price=response.landscape.spend_scale if auction is Auction.SECOND_PRICE else None,
         notes=(*notes, *response.notes, *_words(conversions)),
     )
 
@@ -204,7 +208,7 @@ def _followed(
             f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "
             f"traffic today {np.average(found.today * found.unit) - 1:+.0%}"
         )
-    return Response(landscape, traffic, price, proxy, told, low, high, volume_cv, tuple(notes))
+    return Response(landscape, traffic, price, proxy, told, low, high, settings.highest_bid, volume_cv, tuple(notes))
 
 
 def _anchored(
@@ -253,7 +257,18 @@ def _anchored(
     if not known_price.all():
         notes.append(f"{int((~known_price).sum())} units have no click yet: price and volume are their campaign's")
     traffic = np.broadcast_to(factors.traffic[ahead], (n, ahead.size)).copy()
-    return Response(landscape, traffic, price, stated, told, low, high, np.hypot(volume.cv, 0.3), tuple(notes))
+    return Response(
+        landscape,
+        traffic,
+        price,
+        stated,
+        told,
+        low,
+        high,
+        settings.highest_untried_bid,
+        np.hypot(volume.cv, 0.3),
+        tuple(notes),
+    )
 
 
 def _day_traffic(evidence: Evidence) -> Floats:

@@ -16,6 +16,9 @@ class PredictorSettings:
         Bid levels of a response table.
     lowest_bid, highest_bid
         Ends of the levels as multiples of the larger and smaller of market price and bid.
+    highest_untried_bid
+        Upper end where no bid was ever told: how clicks answer to bids is then a pooled guess, and a plan must not
+        count on clicks far beyond what was tried.
     hourly_lookback_days
         Hourly rows older than this teach neither price nor traffic.
     daily_half_life_days
@@ -37,6 +40,7 @@ class PredictorSettings:
     n_levels: int = 20
     lowest_bid: float = 0.15
     highest_bid: float = 6.0
+    highest_untried_bid: float = 1.5
     hourly_lookback_days: float = 14.0
     daily_half_life_days: float = 10.0
     pooled_price_spread: float = 0.6
@@ -54,7 +58,7 @@ class PredictorSettings:
             number = getattr(self, item.name)
             if not (math.isfinite(number) and number > 0):
                 raise ConfigError(f"predictor setting {item.name} must be a positive number, got {number}")
-        if self.n_levels < 3 or self.lowest_bid >= 1 or self.highest_bid <= 1:
+        if self.n_levels < 3 or self.lowest_bid >= 1 or min(self.highest_bid, self.highest_untried_bid) <= 1:
             raise ConfigError("bid levels need n_levels >= 3 and lowest_bid < 1 < highest_bid")
         for name in ("hourly_share_at_once", "daily_share_at_once"):
             if getattr(self, name) >= 1:

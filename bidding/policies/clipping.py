@@ -71,7 +71,7 @@ def legal(wanted: Floats, live: Live, limits: BidLimits, highest: Floats | None 
     stands = np.isfinite(live.bid) & (live.bid > 0)
     if np.isfinite(limits.max_step):
         # A step window that lies outside floor and cap yields to them.
-        least = np.where(stands, live.bid * max(0.0, 1.0 - limits.max_step), 0.0)
+        least = np.where(stands, live.bid * (1.0 - limits.largest_cut), 0.0)
         most = np.where(stands, live.bid * (1.0 + limits.max_step), np.inf)
         least, most = np.clip(least, limits.floor, limits.cap), np.clip(most, limits.floor, limits.cap)
         limit[(bid < least) | (bid > most)] = "max_step"

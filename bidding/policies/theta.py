@@ -45,7 +45,8 @@ def wanted_bids(outlook: Outlook, table: HourTable, theta: Floats, offset: Float
     if outlook.auction is Auction.FIRST_PRICE:
         wanted = _shaded(table, theta, offset)
     else:
-        wanted = np.divide(worth, theta, out=np.full_like(worth, np.inf), where=theta > 0)
+        price = theta if outlook.marginal_price is None else theta * outlook.marginal_price
+        wanted = np.divide(worth, price, out=np.full_like(worth, np.inf), where=price > 0)
     free = (theta <= 0) | np.isposinf(wanted)
     wanted = np.where(free, table.bids[:, -1] if table.bids.size else 0.0, wanted)
     wanted = np.where(np.isposinf(theta) | (worth <= 0), 0.0, wanted)
