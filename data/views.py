@@ -152,6 +152,16 @@ class Views:
             return _changes(None, None)
         return _changes(plans[0], plans[1] if len(plans) > 1 else None)
 
+    def learned_until(self, account: str) -> datetime | None:
+        """When the newest row of an account was learned; ``None`` without rows."""
+        found: list[datetime] = []
+        for table in ("unit_rows", FACT_TABLE):
+            live = [str(self._workspace.home / f.path) for f in self._workspace.warehouse.live_now(account, table)]
+            if live:
+                query = "select max(learned_at) from read_parquet($files)"
+                found += [t for (t,) in self._connection().sql(query, params={"files": live}).fetchall() if t is not None]
+        return max(found, default=None)
+
     def mark(self, account: str) -> str:
         """A text that changes whenever rows, decisions or what the trader said of an account change."""
         tables = (files, target_edits, calendar_edits, decisions, mode_edits)
