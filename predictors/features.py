@@ -1,0 +1,231 @@
+"""Turns any table of an advertising log into columns that rate models can use; learned once, applied anywhere.
+
+A column becomes numbers, categories, or both (integers and texts of digits are often identifiers *and* ordered);
+texts with commas are sets of tags; instants give hour of the day and weekday. Constant columns, columns without a
+value, and identifiers of single rows are left out, with the reason. Unseen categories share one code with rare ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from domain.errors import ConfigError, SchemaMismatch
+from domain.tables import Floats
+
+#: Rows below which a category is treated as unseen.
+RARE = 2
+#: Quantile bins that a number is cut into where a model needs categories.
+BINS = 12
+ROLES = ("number", "category", "both", "tags", "time", "ignore")
+_OTHER = 0  # code of rare, unseen and missing categories
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A table as arrays.
+
+    Attributes
+    ----------
+    numbers
+        (n_rows, n_numbers), NaN where missing.
+    codes
+        (n_rows, n_categories) codes from 0 (rare, unseen or missing).
+    tags
+        For each tag column, (row, code) of every tag.
+    """
+
+    numbers: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    tags: tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.codes.shape[0]
+
+    def take(self, rows: NDArray[np.intp]) -> "Encoded":
+        """Rows at increasing positions."""
+        place = np.full(self.n_rows, -1, np.int32)
+        place[rows] = np.arange(rows.size, dtype=np.int32)
+        tags = []
+        for row, code in self.tags:
+            kept = place[row] >= 0
+            tags.append((place[row[kept]], code[kept]))
+        return Encoded(self.numbers[rows], self.codes[rows], tuple(tags))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What was learned of the columns.
+
+    Attributes
+    ----------
+    roles
+        Role of each column that is used.
+    left_out
+        Columns that are not used, with the reason.
+    levels
+        Known categories of each category column and tag column, in the order of their codes from 1.
+    edges
+        Inner edges of the quantile bins of each number column.
+    """
+
+    roles: Mapping[str, str]
+    left_out: Mapping[str, str]
+    levels: Mapping[str, tuple[str, ...]]
+    edges: Mapping[str, Floats]
+
+    @classmethod
+    def learn(
+        cls, frame: pl.DataFrame, ignore: Sequence[str] = (), types: Mapping[str, str] | None = None
+    ) -> "Encoder":
+        """Roles, categories and bins from a training table.
+
+        Parameters
+        ----------
+        ignore
+            Columns that may not be used.
+        types
+            Roles that overrule what would be inferred, by column; see `ROLES`.
+        """
+        wanted = dict(types or {})
+        for name, role in wanted.items():
+            if name not in frame.columns:
+                raise SchemaMismatch(f"column {name!r} is not in the log; it has {frame.columns}")
+            if role not in ROLES:
+                raise ConfigError(f"column {name!r}: type {role!r} is none of {', '.join(ROLES)}")
+        for name in ignore:
+            if name not in frame.columns:
+                raise SchemaMismatch(f"column {name!r} to ignore is not in the log; it has {frame.columns}")
+        roles: dict[str, str] = {}
+        left_out: dict[str, str] = dict.fromkeys(ignore, "ignored as asked")
+        levels: dict[str, tuple[str, ...]] = {}
+        edges: dict[str, Floats] = {}
+        for name in frame.columns:
+            if name in left_out:
+                continue
+            role, reason = _role(frame[name], wanted.get(name))
+            if role == "ignore":
+                left_out[name] = reason
+                continue
+            roles[name] = role
+            for part, column in _categories(name, frame[name], role):
+                levels[part] = _common(column, tags=role == "tags")
+            for part, column in _numbers(name, frame[name], role):
+                finite = column[np.isfinite(column)]
+                cut = np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]) if finite.size else np.zeros(0)
+                edges[part] = np.unique(cut)
+        return cls(roles, left_out, levels, edges)
+
+    def apply(self, frame: pl.DataFrame) -> Encoded:
+        """Arrays of a table; a column that it lacks counts as missing everywhere."""
+        n = frame.height
+        numbers: list[NDArray[np.float32]] = []
+        codes: list[NDArray[np.int32]] = []
+        tags: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+        for name, role in self.roles.items():
+            column = frame[name] if name in frame.columns else pl.Series(name, [None] * n, dtype=pl.String)
+            if name not in frame.columns and role == "time":
+                column = column.cast(pl.Datetime("us"))
+            for part, values in _numbers(name, column, role):
+                numbers.append(values.astype(np.float32))
+                codes.append(_binned(values, self.edges[part]))
+            for part, values in _categories(name, column, role):
+                if role == "tags":
+                    tags.append(_tag_codes(values, self.levels[part]))
+                else:
+                    codes.append(_codes(values, self.levels[part]))
+        return Encoded(
+            np.stack(numbers, axis=1) if numbers else np.zeros((n, 0), np.float32),
+            np.stack(codes, axis=1) if codes else np.zeros((n, 0), np.int32),
+            tuple(tags),
+        )
+
+
+def _role(column: pl.Series, wanted: str | None) -> tuple[str, str]:
+    """Role of a column, and why it is left out where it is."""
+    if wanted == "ignore":
+        return "ignore", "ignored as asked"
+    seen = column.drop_nulls()
+    if not seen.len():
+        return "ignore", "no value in any row"
+    kinds = seen.n_unique()
+    if kinds == 1 and seen.len() == column.len():
+        return "ignore", "the same value in every row"
+    if wanted is not None:
+        return wanted, ""
+    if column.dtype.is_temporal():
+        return "time", ""
+    if column.dtype == pl.Boolean:
+        return "category", ""
+    if column.dtype.is_float():
+        return "number", ""
+    if column.dtype.is_integer():
+        return "both", ""
+    text = seen.cast(pl.String)
+    if _share(text, ",") > 0.3:
+        return "tags", ""
+    if kinds > 0.9 * seen.len() and seen.len() > 50:
+        return "ignore", "a name for each row"
+    if _share(text, r"^-?\d{1,9}(\.\d+)?$") > 0.95:
+        return "both", ""
+    return "category", ""
+
+
+def _share(text: pl.Series, pattern: str) -> float:
+    """Share of texts that match a pattern."""
+    return float(text.str.contains(pattern).sum()) / max(text.len(), 1)
+
+
+def _numbers(name: str, column: pl.Series, role: str) -> list[tuple[str, Floats]]:
+    if role in ("number", "both"):
+        return [(name, column.cast(pl.Float64, strict=False).to_numpy().astype(np.float64))]
+    if role == "time":
+        when = column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
+        hour = when.dt.hour().cast(pl.Float64).to_numpy() + when.dt.minute().cast(pl.Float64).to_numpy() / 60
+        return [(f"{name}:hour", hour), (f"{name}:weekday", when.dt.weekday().cast(pl.Float64).to_numpy())]
+    if role == "tags":
+        count = column.cast(pl.String).str.split(",").list.len().cast(pl.Float64).to_numpy()
+        return [(f"{name}:count", count)]
+    return []
+
+
+def _categories(name: str, column: pl.Series, role: str) -> list[tuple[str, pl.Series]]:
+    if role in ("category", "both"):
+        return [(name, column.cast(pl.String))]
+    if role == "tags":
+        return [(f"{name}:tags", column.cast(pl.String))]
+    return []
+
+
+def _common(column: pl.Series, tags: bool) -> tuple[str, ...]:
+    """Categories (or tags) that are not rare, most frequent first; ties in order of the alphabet."""
+    flat = column.drop_nulls().alias("level")
+    if tags:
+        flat = flat.str.split(",").explode()
+    counted = flat.value_counts().filter(pl.col("count") >= RARE)
+    return tuple(counted.sort(["count", "level"], descending=[True, False])["level"].to_list())
+
+
+def _codes(column: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int32]:
+    if not levels:
+        return np.zeros(column.len(), np.int32)
+    known = pl.DataFrame({"level": levels, "code": np.arange(1, len(levels) + 1, dtype=np.int32)})
+    joined = pl.DataFrame({"level": column}).join(known, on="level", how="left", maintain_order="left")
+    return joined["code"].fill_null(_OTHER).to_numpy().astype(np.int32)
+
+
+def _tag_codes(column: pl.Series, levels: tuple[str, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    parts = pl.DataFrame({"row": np.arange(column.len(), dtype=np.int32), "level": column.str.split(",")})
+    flat = parts.drop_nulls().explode("level")
+    code = _codes(flat["level"], levels)
+    kept = code > _OTHER
+    return flat["row"].to_numpy()[kept], code[kept]
+
+
+def _binned(values: Floats, edges: Floats) -> NDArray[np.int32]:
+    """Bins from 1; missing numbers are 0."""
+    return np.where(np.isfinite(values), np.searchsorted(edges, values, side="right") + 1, _OTHER).astype(np.int32)
