@@ -1,5 +1,6 @@
 """A stored account's desk: what the trader said and what the warehouse holds, put together for one hour."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -127,33 +128,47 @@ def usable(goals: Goals, known: Known, calendar: PromotionCalendar) -> tuple[Goa
     return replace(goals, targets=tuple(keep)), tuple(notes)
 
 
-def caps_of(goals: Goals, calendar: PromotionCalendar, platform: PlatformProfile) -> HardCaps:
-    """Hard caps that follow from the budgets: never more than the platform may over-deliver on a day."""
-    day = [t.value for t in goals.of(TargetKind.BUDGET) if t.period is Period.DAY and t.scope is Scope.ACCOUNT]
-    total = [t.value for t in goals.of(TargetKind.BUDGET) if t.period is Period.HORIZON and t.scope is Scope.ACCOUNT]
-    campaigns = [t.value for t in goals.of(TargetKind.BUDGET) if t.period is Period.DAY and t.scope is Scope.CAMPAIGN]
-    daily = min([*(v for v in day), *([sum(campaigns)] if campaigns else [])], default=float("inf"))
+def caps_of(goals: Goals, calendar: PromotionCalendar, platform: PlatformProfile, known: Known) -> HardCaps:
+    """Hard caps that follow from the budgets: never more than the platform may over-deliver on a day.
+
+    Daily budgets of campaigns cap the account only where every known campaign has one.
+    """
+    budgets = goals.of(TargetKind.BUDGET)
+    daily = [t.value for t in budgets if t.period is Period.DAY and t.scope is Scope.ACCOUNT]
+    total = [t.value for t in budgets if t.period is Period.HORIZON and t.scope is Scope.ACCOUNT]
+    campaigns = {t.key: t.value for t in budgets if t.period is Period.DAY and t.scope is Scope.CAMPAIGN}
+    if campaigns and not set(known.units["campaign"].drop_nulls().to_list()) - set(campaigns):
+        daily.append(sum(campaigns.values()))
     return HardCaps(
-        day=daily * platform.over_delivery,
-        total=min(total, default=float("inf")),
+        day=min(daily, default=math.inf) * platform.over_delivery,
+        total=min(total, default=math.inf),
         phases={p.name: p.budget for p in calendar.phases if p.budget is not None},
     )
 
 
 def desk_for(
-    workspace: Workspace, name: str, hour: Hour, *, platform: AdPlatform | None = None
+    workspace: Workspace,
+    name: str,
+    hour: Hour,
+    *,
+    platform: AdPlatform | None = None,
+    said: tuple[Goals, PromotionCalendar] | None = None,
 ) -> tuple[Desk, Known, tuple[str, ...]]:
-    """Desk of a stored account for one hour, what is known then, and notes on its goals."""
+    """Desk of a stored account for one hour, what is known then, and notes on its goals.
+
+    `said` is what the trader had said when the hour's work began; ``None`` = what is in force now.
+    """
     account = workspace.account(name)
     rules = profile(account.platform)
     asof = workspace.asof(name)
     known = asof.at(hour)
-    stated, notes = goals_at(workspace, name, known)
-    calendar, limits = workspace.phases(name), limits_of(account, rules)
+    wanted, calendar = said or (workspace.goals(name), workspace.phases(name))
+    stated, notes = completed(wanted, known)
+    limits = limits_of(account, rules)
     goals, waiting = usable(stated, known, calendar)
     guardrails: list[Guardrail] = [
         Guardrails(limits),
-        Breaker(caps_of(goals, calendar, rules), calendar, rules.stale_after_hours),
+        Breaker(caps_of(goals, calendar, rules, known), calendar, rules.stale_after_hours),
     ]
     desk = Desk(
         account=account,
