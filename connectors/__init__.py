@@ -1,7 +1,9 @@
-"""What touches ad platforms: report, catalog and bulk-sheet readers, reconciliation, platform profiles, upload and audit files."""
+"""What touches ad platforms: readers, reconciliation, platform profiles, uploads, and folders as a platform."""
 
 from connectors.audit import write_audit
-from connectors.bulksheet import BulkReading, read_bulksheet
+from connectors.bulkreading import BulkReading
+from connectors.bulksheet import read_bulksheet
+from connectors.files import FilePlatform
 from connectors.intake import read_any, read_catalog, read_report, recognise
 from connectors.profiles import PlatformProfile, profile
 from connectors.readings import CatalogReading, FileReading
@@ -11,6 +13,7 @@ from connectors.upload import Upload, write_upload
 __all__ = [
     "BulkReading",
     "CatalogReading",
+    "FilePlatform",
     "FileReading",
     "PlatformProfile",
     "Reconciliation",

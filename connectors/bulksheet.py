@@ -9,56 +9,24 @@ Not checked against a live account: that a targeting report names a target as th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
 from connectors import numbers
+from connectors.bulkreading import BULK_CAMPAIGNS, BULK_UNITS, BulkReading
 from connectors.cells import ROW, RawTable, cells_that_are_numbers, table
 from connectors.headers import plain
-from connectors.readings import reasons
 from connectors.setaside import SetAside, quarantine, together
 from connectors.unpack import MAX_UNPACKED_BYTES, Unpacked, sha256_of, unpack
 from domain.errors import DataError, SchemaMismatch
 from domain.limits import BidLimits
-from domain.tables import BIDS, BUDGETS, QUARANTINE, UNITS, UTC_TIME, BidTable, check, empty
+from domain.tables import BIDS, check
 from domain.units import unit_id
 
 SHEET = "Sponsored Products Campaigns"
 PRODUCT = "Sponsored Products"
 STATES = ("enabled", "paused", "archived")
-
-#: One row per keyword or product target.
-BULK_UNITS: Mapping[str, pl.DataType] = {
-    "unit_id": pl.String(),
-    "campaign": pl.String(),
-    "ad_group": pl.String(),
-    "target": pl.String(),
-    "match_type": pl.String(),
-    "entity": pl.String(),  # "Keyword" or "Product Targeting"
-    "campaign_id": pl.String(),
-    "ad_group_id": pl.String(),
-    "entity_id": pl.String(),
-    "state": BIDS["state"],  # of the unit within its campaign and ad group
-    "own_state": pl.String(),  # of the unit alone
-    "bid_cpc": pl.Float64(),  # the default bid of the ad group where the unit has none of its own
-    "inherits": pl.Boolean(),
-    "sku": pl.String(),  # of the ad group, where it advertises one only
-    "row_number": pl.Int64(),
-}
-
-#: One row per campaign.
-BULK_CAMPAIGNS: Mapping[str, pl.DataType] = {
-    "campaign_id": pl.String(),
-    "campaign": pl.String(),
-    "state": pl.String(),
-    "daily_budget": pl.Float64(),
-    "bidding_strategy": pl.String(),
-    "portfolio_id": pl.String(),
-    "row_number": pl.Int64(),
-}
 
 _INFORMATIONAL = "(informational only)"
 _FIELDS: Mapping[str, str] = {
@@ -79,89 +47,6 @@ _OLD = {"record id", "record type"}
 _SCIENTIFIC = r"^[+-]?\d+(?:\.\d+)?[eE][+-]?\d+$"
 _ID = r"^[A-Za-z0-9:_-]{1,64}$"
 _LONGEST_NUMBER = 15
-
-
-@dataclass(frozen=True, slots=True)
-class BulkReading:
-    """One bulk sheet as read.
-
-    Attributes
-    ----------
-    file
-        Path as it was given.
-    units
-        Keywords and product targets, columns `BULK_UNITS`; one row per unit id.
-    campaigns
-        Columns `BULK_CAMPAIGNS`.
-    quarantined
-        Rows set aside, columns `QUARANTINE`.
-    rows_read, rows_ignored
-        Rows below the header, and those of other entities (ads, negatives, placements, ad groups) or blank;
-        rows_read = units + campaigns + quarantined + ignored.
-    warnings, error, sha256
-        As in `FileReading`.
-    """
-
-    file: str
-    units: pl.DataFrame = field(default_factory=lambda: empty(BULK_UNITS))
-    campaigns: pl.DataFrame = field(default_factory=lambda: empty(BULK_CAMPAIGNS))
-    quarantined: pl.DataFrame = field(default_factory=lambda: empty(QUARANTINE))
-    rows_read: int = 0
-    rows_ignored: int = 0
-    warnings: tuple[str, ...] = ()
-    error: str | None = None
-    sha256: str = ""
-
-    def __post_init__(self) -> None:
-        check(self.units, BULK_UNITS, self.file)
-        check(self.campaigns, BULK_CAMPAIGNS, self.file)
-        check(self.quarantined, QUARANTINE, self.file)
-        told = self.units.height + self.campaigns.height + self.quarantined.height + self.rows_ignored
-        if told != self.rows_read:
-            raise SchemaMismatch(f"{self.file}: {self.rows_read} rows read, {told} told of")
-
-    @property
-    def report(self) -> str:
-        """Kind of file, in the words of `recognise`."""
-        return "bulk_sheet"
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """How many rows were set aside for each reason."""
-        return reasons(self.quarantined)
-
-    @property
-    def bids(self) -> BidTable:
-        """Live bids of all units; edits of today are not in a bulk sheet and count as none."""
-        return BidTable(
-            self.units.select(
-                "unit_id",
-                "bid_cpc",
-                "state",
-                pl.col("bid_cpc").is_not_null().alias("known"),
-                pl.lit(0, pl.Int64).alias("edits_today"),
-            )
-        )
-
-    @property
-    def entities(self) -> pl.DataFrame:
-        """Ids that an upload must name, all text: unit_id, entity, campaign_id, ad_group_id, entity_id, own_state."""
-        return self.units.select("unit_id", "entity", "campaign_id", "ad_group_id", "entity_id", "own_state")
-
-    def budgets(self, learned_at: datetime) -> pl.DataFrame:
-        """Daily budgets, columns `BUDGETS`."""
-        known = self.campaigns.filter(pl.col("daily_budget").is_not_null() & (pl.col("state") != "archived"))
-        return known.select("campaign", "daily_budget", pl.lit(learned_at).cast(UTC_TIME).alias("learned_at")).select(
-            list(BUDGETS)
-        )
-
-    @property
-    def declared_units(self) -> pl.DataFrame:
-        """Units as the sheet names them, columns `UNITS`; archived ones left out."""
-        live = self.units.filter(pl.col("state") != "archived")
-        return live.with_columns(
-            pl.lit(None, dtype).alias(name) for name, dtype in UNITS.items() if name not in live.columns
-        ).select(list(UNITS))
 
 
 def bulk_known(header: Sequence[str]) -> int:
@@ -214,7 +99,9 @@ def read(raw: RawTable, file: Unpacked, name: str, sha256: str, limits: BidLimit
     ids = ("campaign_id", "ad_group_id", "keyword_id", "product_targeting_id")
     frame = frame.with_columns(
         pl.col(i).str.replace(r"""^=?["'](.*)["']$""", "$1").str.replace("^'", "") for i in (*ids, "portfolio_id")
-    ).with_columns(cells_that_are_numbers(file, raw, positions[i]).alias(f"number_{i}") for i in ids)
+    )
+    stored = cells_that_are_numbers(file, raw, [positions[i] for i in ids])
+    frame = frame.with_columns(numeric.alias(f"number_{i}") for i, numeric in zip(ids, stored, strict=True))
     frame = frame.with_columns(
         pl.col("entity").str.to_lowercase().alias("kind"), pl.col("state").str.to_lowercase().alias("state")
     )

@@ -218,33 +218,46 @@ def _records(lines: list[str], separator: str, first: int) -> Iterator[tuple[int
             position, number = begin + 1, number + 1
 
 
-def cells_that_are_numbers(file: Unpacked, table: RawTable, position: int) -> pl.Series:
-    """Whether each cell of a workbook's column is stored as a number (False for every cell of a text file).
+def cells_that_are_numbers(file: Unpacked, table: RawTable, positions: Sequence[int]) -> list[pl.Series]:
+    """Whether each cell of some columns of a workbook is stored as a number; False everywhere in a text file.
 
     Numbers keep 15 digits, so a long id that was stored as one has lost its end. Where texts and numbers are mixed
     in one column, a long cell counts as a number if a binary fraction can hold it; one true id in 32 can.
     """
-    texts = table.cells[f"c{position}"]
-    none = pl.Series(values=[False]).new_from_index(0, texts.len())
-    if file.kind is not Kind.XLSX or table.sheet is None or texts.null_count() == texts.len():
-        return none
-    book = fastexcel.read_excel(file.data)
-    top = int(table.cells[ROW][0]) - 1
-    try:
-        guessed = book.load_sheet(
-            table.sheet,
+    texts = [table.cells[f"c{position}"] for position in positions]
+    none = pl.Series(values=[False]).new_from_index(0, table.cells.height)
+    if file.kind is not Kind.XLSX or table.sheet is None or table.cells.height == 0:
+        return [none for _ in positions]
+    book, top = fastexcel.read_excel(file.data), int(table.cells[ROW][0]) - 1
+
+    def stored(columns: Sequence[int]) -> list[pl.DataType]:
+        loaded = book.load_sheet(
+            table.sheet or 0,
             header_row=None,
             skip_rows=top,
-            use_columns=[position],
+            use_columns=list(columns),
             schema_sample_rows=None,
-            dtype_coercion="strict",
+            dtype_coercion="strict",  # raises where a column mixes texts and numbers
         )
-        if guessed.to_polars().dtypes[0] == pl.String:
-            return none
-        return texts.is_not_null()
-    except fastexcel.FastExcelError:  # mixed
-        held = texts.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.String)
-        return (held == texts).fill_null(False)
+        return loaded.to_polars().dtypes
+
+    found: list[pl.Series] = []
+    try:
+        kinds: list[pl.DataType | None] = list(stored(positions))
+    except fastexcel.FastExcelError:
+        kinds = []
+        for position in positions:
+            try:
+                kinds += stored([position])
+            except fastexcel.FastExcelError:
+                kinds.append(None)
+    for text, kind in zip(texts, kinds, strict=True):
+        if kind is None:
+            held = text.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.String)
+            found.append((held == text).fill_null(False))
+        else:
+            found.append(none if kind in (pl.String, pl.Null) else text.is_not_null())
+    return found
 
 
 def _workbook(file: Unpacked, known: Callable[[Sequence[str]], int], prefer: str | None = None) -> RawTable:

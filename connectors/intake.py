@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from connectors import amazon, bulksheet, catalog
-from connectors.bulksheet import BulkReading
+from connectors.bulkreading import BulkReading
 from connectors.cells import RawTable, table
 from connectors.headers import amazon_known, headings
 from connectors.layouts import layout_of
@@ -15,6 +15,7 @@ from connectors.profiles import profile
 from connectors.readings import CatalogReading, FileReading
 from connectors.unpack import MAX_UNPACKED_BYTES, Unpacked, sha256_of, unpack
 from domain.errors import ConfigError, DataError, FileRefused
+from domain.limits import BidLimits
 
 CATALOG_KIND, BULK_KIND = "catalog", "bulk_sheet"
 
@@ -61,12 +62,16 @@ def read_catalog(path: Path | str, *, max_bytes: int = MAX_UNPACKED_BYTES) -> Ca
 
 
 def read_any(
-    path: Path | str, platform: str = "amazon-sp", *, max_bytes: int = MAX_UNPACKED_BYTES
+    path: Path | str,
+    platform: str = "amazon-sp",
+    *,
+    limits: BidLimits | None = None,
+    max_bytes: int = MAX_UNPACKED_BYTES,
 ) -> FileReading | CatalogReading | BulkReading:
     """Read a report, a catalog or a bulk sheet, whichever the header says.
 
-    As `read_report`, `read_catalog` and `read_bulksheet`; a bulk sheet's bids are not held against the limits of a
-    currency, since it does not name one.
+    As `read_report`, `read_catalog` and `read_bulksheet`; `limits` are those a bulk sheet's bids are held against
+    (the sheet does not name its currency).
     """
     _check(platform)
     path = Path(path)
@@ -78,7 +83,7 @@ def read_any(
         if kind == CATALOG_KIND:
             return catalog.read(loaded, str(path), digest)
         if kind == BULK_KIND:
-            return bulksheet.read(loaded, file, str(path), digest)
+            return bulksheet.read(loaded, file, str(path), digest, limits)
         return amazon.read(loaded, str(path), digest)
     except DataError as error:
         if kind == CATALOG_KIND:

@@ -52,7 +52,11 @@ class Upload:
 
 
 def changes(
-    plan: BidPlan, entities: pl.DataFrame, limits: BidLimits, paused_by_us: Collection[str] = ()
+    plan: BidPlan,
+    entities: pl.DataFrame,
+    limits: BidLimits,
+    paused_by_us: Collection[str] = (),
+    uncertain: Collection[str] = (),
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Rows to write, units refused with the reason, and units that are so already.
 
@@ -67,6 +71,9 @@ def changes(
         Floor, cap and tick of the account's currency.
     paused_by_us
         Units that an earlier upload of ours paused; only these are switched on again.
+    uncertain
+        Units whose live bid may be another than the plan says, since an earlier upload was not answered yet; they are
+        written even where the bid looks unchanged.
     """
     missing = [c for c in _ENTITIES if c not in entities.columns]
     if missing:
@@ -110,7 +117,7 @@ def changes(
     refused = rows.filter(pl.col("reason").is_not_null()).select("unit_id", "reason")
     good = rows.filter(pl.col("reason").is_null())
     same = ((pl.col("new_bid") - pl.col("old_bid")).abs() < 1e-6) & (pl.col("state") == pl.col("own_state"))
-    same = same.fill_null(False)
+    same = same.fill_null(False) & ~pl.col("unit_id").is_in(list(uncertain))
     columns = ("unit_id", *_ENTITIES[1:5], "state", "old_bid", "new_bid")
     return (
         good.filter(~same).select(columns),
@@ -120,14 +127,19 @@ def changes(
 
 
 def write_upload(
-    path: Path | str, plan: BidPlan, entities: pl.DataFrame, limits: BidLimits, paused_by_us: Collection[str] = ()
+    path: Path | str,
+    plan: BidPlan,
+    entities: pl.DataFrame,
+    limits: BidLimits,
+    paused_by_us: Collection[str] = (),
+    uncertain: Collection[str] = (),
 ) -> Upload:
     """Write the upload of a plan (xlsx); parameters as in `changes`.
 
     The file appears whole or not at all, and the same plan gives the same bytes.
     """
     path = Path(path)
-    rows, refused, unchanged = changes(plan, entities, limits, paused_by_us)
+    rows, refused, unchanged = changes(plan, entities, limits, paused_by_us, uncertain)
     if rows.height == 0:
         return Upload(None, rows, refused, unchanged)
     if rows.height > MAX_ROWS:
