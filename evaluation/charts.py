@@ -67,9 +67,13 @@ def overview(results: Sequence[RunResult]) -> Any:
     points = (
         alt.Chart(frame).mark_circle(size=60, opacity=0.8, stroke="white", strokeWidth=1).encode(x=x, y=y, color=hue)
     )
-    text = {"dy": 22, "fontSize": 13, "fontWeight": "bold"}
-    halo = alt.Chart(means).mark_text(**text, stroke="white", strokeWidth=4).encode(x=x, y=y, text="policy:N")
-    labels = alt.Chart(means).mark_text(**text).encode(x=x, y=y, text="policy:N", color=hue)
+    means = means.with_columns(pl.Series("above", _crowded_below(means["miss"].to_numpy(), means["gmv"].to_numpy())))
+    names_of_means: list[Any] = []
+    for above, dy in ((True, -20), (False, 22)):
+        some = means.filter(pl.col("above") == above)
+        text = {"dy": dy, "fontSize": 13, "fontWeight": "bold"}
+        halo = alt.Chart(some).mark_text(**text, stroke="white", strokeWidth=4).encode(x=x, y=y, text="policy:N")
+        names_of_means += [halo, alt.Chart(some).mark_text(**text).encode(x=x, y=y, text="policy:N", color=hue)]
     rule = {"color": _INK, "strokeDash": [5, 4]}
     target = alt.Chart(pl.DataFrame({"miss": [0.0]})).mark_rule(**rule).encode(x=x)
     best = alt.Chart(pl.DataFrame({"gmv": [100.0]})).mark_rule(**rule).encode(y=y)
@@ -84,7 +88,7 @@ def overview(results: Sequence[RunResult]) -> Any:
     what = f"{title(ours[0].policy)} earns {gmv:.1%} of what hindsight could, at {_signed(miss)} against the ROI target"
     under = "Small: one seed. Large: mean. Breaking the target buys nothing here: hindsight is relaxed to the ROI that each run attained."
     return _style(
-        alt.layer(target, best, note, centre, points, halo, labels).properties(width=WIDTH, height=380), what, under
+        alt.layer(target, best, note, centre, points, *names_of_means).properties(width=WIDTH, height=380), what, under
     )
 
 
@@ -283,6 +287,13 @@ def _style(chart: Any, what: str, under: str) -> Any:
         .configure_legend(labelFontSize=12, labelColor=_INK)
         .configure_view(stroke=None)
     )  # fmt: skip
+
+
+def _crowded_below(x: np.ndarray, y: np.ndarray) -> list[bool]:
+    """Whether another point lies close below each one, where its name would stand."""
+    near = (np.abs(x[:, None] - x) < 0.15 * max(float(np.ptp(x)), 1.0)) & (y < y[:, None])
+    crowded = (near & (y[:, None] - y < 0.25 * max(float(np.ptp(y)), 1.0))).any(axis=1)
+    return [bool(c) for c in crowded]
 
 
 def _off(told: np.ndarray, truth: np.ndarray) -> float | None:

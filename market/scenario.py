@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
 
+from domain.account import Account, Mode
 from domain.errors import ConfigError
 from domain.limits import BidLimits
 from domain.phases import Phase, PhaseKind, PromotionCalendar
@@ -285,7 +286,18 @@ class Scenario:
     def bid_limits(self) -> BidLimits:
         """Legal bids of the platform."""
         part = self.limits
-        return BidLimits(part.floor, part.cap, part.tick, part.max_step_pct / 100, part.edits_per_day)
+        return BidLimits(
+            floor=part.floor,
+            cap=part.cap,
+            tick=part.tick,
+            max_step=part.max_step_pct / 100,
+            edits_per_day=part.edits_per_day,
+        )
+
+
+def account_of(scenario: Scenario) -> Account:
+    """Account that a scenario is played on: live, on the platform ``sim``."""
+    return Account(f"sim-{scenario.name}", scenario.currency, scenario.timezone, "sim", Mode.LIVE)
 
 
 def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
@@ -332,6 +344,10 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
     for k, peak in enumerate(scenario.peaks):
         if not scenario.start <= peak.start < scenario.end:
             raise refuse(f"peaks[{k}].start", "must lie inside start .. end")
+    try:
+        account_of(scenario)
+    except ConfigError as error:
+        raise refuse("name or currency", str(error)) from error
     try:
         scenario.calendar()
     except ConfigError as error:

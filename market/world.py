@@ -7,11 +7,10 @@ model, the forecast of the hours, the calendar, the goals, the legal bids.
 import numpy as np
 import polars as pl
 
-from domain.account import Account, Mode
 from domain.goals import Goals, Target, TargetKind
 from domain.tables import HOURS, UNITS, Floats, Priors
 from market.fluid import fluid_optimum
-from market.scenario import Scenario
+from market.scenario import Scenario, account_of
 from market.truth import (
     Shoppers,
     Truth,
@@ -53,7 +52,7 @@ class SimWorld:
         self.hours = tuple(scenario.first_hour.plus(h) for h in range(scenario.n_hours))
         self.calendar = scenario.calendar()
         self.limits = scenario.bid_limits()
-        self.account = Account(f"sim-{scenario.name}"[:64], scenario.currency, scenario.timezone, "sim", Mode.LIVE)
+        self.account = account_of(scenario)
         n = scenario.units.count
         campaign = np.arange(n) % scenario.units.campaigns
         kinds = np.array(scenario.units.business_types)[campaign % len(scenario.units.business_types)]

@@ -156,10 +156,10 @@ def test_edits_beyond_the_days_number_are_rejected_until_midnight(scenario: Scen
     strict = replace(scenario, limits=replace(scenario.limits, edits_per_day=2))
     platform = SimPlatform(SimWorld(strict, 1))
     for k, expected in ((1, "applied"), (2, "applied"), (3, "rejected")):
-        receipts = publish(platform, np.full(platform.world.n_units, 1.0 + k / 10))
+        receipts = publish(platform, np.full(platform.world.n_units, 0.06 + k / 100))
         assert set(receipts["state"]) == {expected}
         platform.advance(platform.now)
-    assert platform.live_bids().rows["bid_cpc"].to_list() == [1.2] * platform.world.n_units
+    assert platform.live_bids().rows["bid_cpc"].to_list() == [0.08] * platform.world.n_units
     for _ in range(21):
         platform.advance(platform.now)
     assert set(publish(platform, np.full(platform.world.n_units, 2.0))["state"]) == {"applied"}

@@ -29,7 +29,9 @@ EDITS = {
     "no business type": ('["home", "beauty"]', "[]", r"units: name at least one business type"),
     "an impossible delay": ("mean_lag_hours = 10.0", "mean_lag_hours = 0.2", r"conversion\.mean_lag_hours"),
     "a floor above the cap": ("cap = 100.0", "cap = 0.01", r"limits: .*floor"),
-    "a currency in small letters is the account's matter": ('name = "burst"', 'name = ""', r"phases\[2\]\.name: expected a text"),
+    "a phase without a name": ('name = "burst"', 'name = ""', r"phases\[2\]\.name: expected a text"),
+    "a currency in small letters": ('currency = "CNY"', 'currency = "cny"', r"name or currency: .*ISO 4217"),
+    "a name that no account can bear": ('name = "four-phase-roi"', 'name = "a/b"', r"name or currency: .*letters"),
     "no TOML": ("[units]", "[units", r"not valid TOML"),
 }  # fmt: skip
 
