@@ -292,8 +292,8 @@ def _style(chart: Any, what: str, under: str) -> Any:
 def _crowded_below(x: np.ndarray, y: np.ndarray) -> list[bool]:
     """Whether another point lies close below each one, where its name would stand."""
     near = (np.abs(x[:, None] - x) < 0.15 * max(float(np.ptp(x)), 1.0)) & (y < y[:, None])
-    crowded = (near & (y[:, None] - y < 0.25 * max(float(np.ptp(y)), 1.0))).any(axis=1)
-    return [bool(c) for c in crowded]
+    close: np.ndarray = near & (y[:, None] - y < 0.25 * max(float(np.ptp(y)), 1.0))
+    return [bool(row.any()) for row in close]
 
 
 def _off(told: np.ndarray, truth: np.ndarray) -> float | None:
