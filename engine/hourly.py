@@ -18,13 +18,14 @@ from enum import StrEnum
 from data import SqlJournal, Workspace
 from data.accounts import stop_file
 from domain.account import Mode
-from domain.errors import ConfigError, PlatformError
+from domain.errors import ConfigError, PlatformError, SteadyBidError
 from domain.plans import BidPlan, Decision, DecisionState, Receipts
 from domain.protocols import AdPlatform
 from domain.tables import BidTable, ReportBatch
 from domain.time import Clock, Hour, Window
 from engine.accounts import desk_for
 from engine.cycle import run_cycle
+from engine.folders import open_folders
 from engine.turn import turn
 
 
@@ -154,42 +155,38 @@ def run_hour(
         mode = workspace.account(account).mode
         if mode is Mode.PAUSED:
             return HourOutcome(account, hour, What.PAUSED, mode)
+        said = (workspace.goals(account), workspace.phases(account))  # edits from here on are for the next hour
+        platform, told = (platform, ()) if platform else _connected(workspace, account, hour, clock)
         journal = workspace.journal(account, clock)
-        notes = settle_earlier(workspace, account, hour, clock, platform)
+        notes = (*told, *settle_earlier(workspace, account, hour, clock, platform))
         before = journal.find(hour)
-        if before is None or before.state is DecisionState.OPEN:
-            return _decide(workspace, hour, journal, clock, platform, before, notes, mode, account)
-        if before.state is DecisionState.AWAITING and journal.approval(hour) is not None:
-            return _send(workspace, before, journal, clock, platform, mode)  # approved, then the sending failed
-        return HourOutcome(account, hour, What.ALREADY, mode, before, notes)
+        if before is not None and before.state is DecisionState.AWAITING and journal.approval(hour) is not None:
+            return _send(workspace, before, journal, clock, platform, mode)  # approved, and then not sent
+        if before is not None and before.state is not DecisionState.OPEN:
+            return HourOutcome(account, hour, What.ALREADY, mode, before, notes)
+        desk, known, of_goals = desk_for(workspace, account, hour, platform=platform, said=said)
+        notes = (*notes, *of_goals)
+        desk.journal = journal
+        desk.platform = _Gate(desk.platform, workspace, journal, clock)
+        if known.n_units:
+            desk.model = desk.model.fit(known)
+        later = journal.later(hour, clock.now())
+        if later is not None and mode is not Mode.SHADOW:
+            desk.account = replace(desk.account, mode=Mode.SHADOW)
+            notes = (*notes, f"{later} is decided already, so the plan of this earlier hour is stored and not sent")
+        try:
+            decision = run_cycle(hour, desk)
+        except _NotSent as held:
+            return HourOutcome(account, hour, held.what, mode, journal.find(hour), notes)
+        return HourOutcome(account, hour, What.COMPLETED if before else What.DECIDED, mode, decision, notes)
 
 
-def _decide(
-    workspace: Workspace,
-    hour: Hour,
-    journal: SqlJournal,
-    clock: Clock,
-    platform: AdPlatform | None,
-    before: Decision | None,
-    notes: tuple[str, ...],
-    mode: Mode,
-    account: str,
-) -> HourOutcome:
-    desk, known, of_goals = desk_for(workspace, account, hour, platform=platform)
-    desk.journal = journal
-    desk.platform = _Gate(desk.platform, workspace, journal, clock)
-    if known.n_units:
-        desk.model = desk.model.fit(known)
-    later = journal.later(hour, clock.now())
-    if later is not None and mode is not Mode.SHADOW:
-        notes = (*notes, f"{later} is decided already, so the plan of this earlier hour is stored and not sent")
-        desk.account = replace(desk.account, mode=Mode.SHADOW)
-    try:
-        decision = run_cycle(hour, desk)
-    except _NotSent as held:
-        return HourOutcome(account, hour, held.what, mode, journal.find(hour), (*notes, *of_goals))
-    what = What.DECIDED if before is None else What.COMPLETED
-    return HourOutcome(account, hour, what, mode, decision, (*notes, *of_goals))
+def _connected(
+    workspace: Workspace, account: str, hour: Hour, clock: Clock
+) -> tuple[AdPlatform | None, tuple[str, ...]]:
+    """Platform of a stored account and what it told on the way; ``None`` where it has none to talk to."""
+    folders = open_folders(workspace, account, hour, clock)
+    return (None, ()) if folders is None else (folders.platform, folders.notes)
 
 
 def approve(
@@ -219,6 +216,7 @@ def approve(
         decision = journal.approve(hour, who, clock.now())
         if decision.state is not DecisionState.AWAITING:
             return HourOutcome(account, hour, What.ALREADY, mode, decision)
+        platform = platform or _connected(workspace, account, hour, clock)[0]
         return _send(workspace, decision, journal, clock, platform, mode)
 
 
@@ -235,16 +233,17 @@ def _send(
     if clock.now() >= hour.end:
         expired = journal.close(replace(decision, state=DecisionState.EXPIRED), None)
         return HourOutcome(account, hour, What.COMPLETED, mode, expired)
-    desk, _, _ = desk_for(workspace, account, hour, platform=platform)
+    if platform is None:
+        raise ConfigError(f"account {account!r} has no platform to send to; set its mode to shadow, or use export-bids")
     try:
-        receipts = _Gate(desk.platform, workspace, journal, clock).publish(decision.plan)
+        receipts = _Gate(platform, workspace, journal, clock).publish(decision.plan)
     except _NotSent as held:
         return HourOutcome(account, hour, held.what, mode, journal.find(hour))
     return HourOutcome(account, hour, What.COMPLETED, mode, journal.close(decision, receipts))
 
 
 def settle_earlier(
-    workspace: Workspace, account: str, hour: Hour, clock: Clock, platform: AdPlatform | None = None
+    workspace: Workspace, account: str, hour: Hour, clock: Clock, platform: AdPlatform | None
 ) -> tuple[str, ...]:
     """Bring to an end what hours before `hour` have left undone; gives what a person should know.
 
@@ -254,17 +253,22 @@ def settle_earlier(
     """
     journal = workspace.journal(account, clock)
     notes = list[str]()
+    mode = workspace.account(account).mode
     journal.expire(clock.now())
     for left in journal.unfinished(hour):
         decision = journal.find(left.hour)
         if decision is None:
             continue
-        mode = workspace.account(account).mode
-        if left.claimed and mode in (Mode.LIVE, Mode.APPROVE):
-            desk, _, _ = desk_for(workspace, account, left.hour, platform=platform)
+        if left.claimed and platform is not None and mode in (Mode.LIVE, Mode.APPROVE):
             try:
-                receipts = _Gate(desk.platform, workspace, journal, clock).publish(decision.plan)
+                receipts = _Gate(platform, workspace, journal, clock).publish(decision.plan)
             except _NotSent:
+                continue
+            except SteadyBidError as error:
+                if error.retryable:
+                    raise
+                journal.close(replace(decision, state=DecisionState.EXPIRED), None)
+                notes.append(f"the plan of {left.hour} was being sent when its run died, and is refused now: {error}")
                 continue
             journal.close(decision, receipts)
             notes.append(f"the plan of {left.hour} was being sent when its run died; now it is sent")

@@ -1,0 +1,118 @@
+"""The folders of an account as its platform: what is dropped into the inbox reaches the workspace, bids go out.
+
+files/<account>/inbox     drop reports, the catalog and bulk-sheet downloads here
+files/<account>/outbox    the bulk file to upload, and the audit file of every hour
+files/<account>/archive   what was read;  refused/ what was not, each with its reason
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from bidding import explain
+from connectors import BulkReading, CatalogReading, FileReading, profile
+from connectors.files import FilePlatform
+from connectors.inbox import Outcome
+from data import SqlJournal, Workspace
+from domain.plans import BidPlan, DecisionState, Receipts
+from domain.time import Clock, Hour
+from engine.intake import store
+
+#: Platforms whose reports and bulk sheets are files.
+_WITH_FILES = {"amazon-sp"}
+#: Hours whose receipts are looked up again, in case a run died between reading an answer and writing it down.
+_LOOK_BACK_HOURS = 72
+
+
+def folder_of(workspace: Workspace, account: str) -> Path:
+    """Folder with the inbox and outbox of an account."""
+    return workspace.home / "files" / account
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """An account's folders, and what they have told.
+
+    Attributes
+    ----------
+    platform
+        The folders as `AdPlatform`.
+    notes
+        Files that were refused, and what a person should know of the others.
+    """
+
+    platform: FilePlatform
+    notes: tuple[str, ...]
+
+
+def open_folders(workspace: Workspace, account: str, hour: Hour, clock: Clock) -> Folders | None:
+    """Folders of an account, with everything that lies in the inbox taken in; ``None`` where it has no file platform.
+
+    Parameters
+    ----------
+    workspace, account
+        Whose folders.
+    hour
+        The hour that is about to be decided. What a bulk sheet says is a state, not history: read in the course
+        of the present hour, it counts from that hour's start on.
+    clock
+        Tells the time.
+    """
+    owner = workspace.account(account)
+    rules = profile(owner.platform)
+    if rules.name not in _WITH_FILES:
+        return None
+    warnings: list[str] = []
+
+    def keep(reading: FileReading | CatalogReading | BulkReading) -> None:
+        now = clock.now()
+        state_of = hour.start if isinstance(reading, BulkReading) and hour.start <= now < hour.end else None
+        stored = store(
+            workspace, account, reading, now=now, report_lag_hours=rules.report_lag_hours, learned_at=state_of
+        )
+        warnings.extend(stored.warnings)
+
+    def reasons(plan: BidPlan) -> pl.Series:
+        return explain(plan, owner.currency)
+
+    platform = FilePlatform(
+        folder_of(workspace, account),
+        owner,
+        clock,
+        use=keep,
+        campaigns=lambda: workspace.units(account)["campaign"].drop_nulls().unique().to_list(),
+        reasons=reasons,
+    )
+    answered = set(platform.answers())
+    taken = platform.collect()
+    write_answers(workspace.journal(account, clock), platform, answered, hour)
+    refused = [f"{t.file} was refused: {t.reason}" for t in taken if t.outcome is Outcome.REFUSED]
+    return Folders(platform, (*refused, *warnings))
+
+
+def write_answers(journal: SqlJournal, platform: FilePlatform, before: set[Hour], hour: Hour) -> int:
+    """Write down what downloads have answered since; gives the number of hours.
+
+    Parameters
+    ----------
+    journal, platform
+        Of the account.
+    before
+        Hours whose answer was there before.
+    hour
+        The present hour.
+    """
+    count = 0
+    for sent, receipts in platform.answers().items():
+        if sent in before and hour.hours_since(sent) > _LOOK_BACK_HOURS:
+            continue
+        decision = journal.find(sent)
+        if decision is None or decision.state is not DecisionState.PUBLISHED or decision.receipts is None:
+            continue
+        rows = decision.receipts.rows
+        fuller = rows.update(receipts.rows, on="unit_id", how="left", include_nulls=True).select(rows.columns)
+        if not fuller.equals(rows):
+            journal.answer(sent, Receipts(fuller))
+            count += 1
+    return count
