@@ -58,9 +58,10 @@ def instance(units: int, campaigns: int, kind: str, levels: int = 20, seed: int 
     """T0: a budget or an ROI row per campaign and an account budget; T1: budget or ROI, and a CPC row, each."""
     rng = np.random.default_rng(seed)
     t = tables(rng, units, levels)
-    leaf = (1 + np.arange(units, dtype=np.int64) * campaigns // max(units, 1)).astype(np.int32)
     # A few units hang on the account itself, so that its row can bind beside that of a single campaign.
-    leaf[units - units // 50 :] = 0
+    grouped = units - units // 50
+    leaf = np.zeros(units, np.int32)
+    leaf[:grouped] = 1 + np.arange(grouped, dtype=np.int64) * campaigns // max(grouped, 1)
     names = ("account", *(f"campaign:{k}" for k in range(campaigns)))
     groups = Groups(names, np.concatenate([[-1], np.zeros(campaigns)]).astype(np.int32), leaf)
     k = campaigns + 1

@@ -31,7 +31,7 @@ _BINDS = {
     RowKind.CPA: Status.CPA_BINDS,
 }
 #: Relative room below which a row counts as tight.
-TIGHT = 1e-6
+TIGHT = 1e-4
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Picks the solver for a problem: the exact one where its rows allow, else the next; says what was tried."""
+"""Picks the solver for a problem: the exact one where its rows allow, else the dual Newton one, at last the reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bidding.laminar import LaminarSolver
+from bidding.rich import RichSolver
 from domain.errors import InvalidPlan, OptimizationError, SolverFailed
 from domain.problem import Problem, Solution, Status
 from domain.protocols import Solver
@@ -21,30 +22,32 @@ class _Reference:
 
 
 def _methods() -> tuple[Solver, ...]:
-    return (LaminarSolver(), _Reference())
+    return (LaminarSolver(), RichSolver(), _Reference())
 
 
 @dataclass(frozen=True, slots=True)
 class AutoSolver:
-    """Tries its methods in order; the first answer that holds its rows is given, with the attempts before it.
+    """Tries its methods in order and gives the first good answer, or the best one that holds its rows.
 
     Attributes
     ----------
     methods
         Solvers, best first.
-    most_violation
-        Relative violation above which an answer that claims to be feasible is not accepted.
-    most_gap
-        Relative gap above which an answer is not accepted.
+    good_gap
+        Relative gap at which no further method is tried.
+    most_gap, most_violation
+        Relative gap and violation above which an answer that claims to be feasible is not accepted.
     """
 
     methods: Sequence[Solver] = field(default_factory=_methods)
-    most_violation: float = 1e-4
+    good_gap: float = 2e-4
     most_gap: float = 1e-2
+    most_violation: float = 1e-5
 
     def solve(self, problem: Problem) -> Solution:
-        """Answer of the first method that has one; `SolverFailed` lists what each of them said."""
+        """Answer with the attempts before it; `SolverFailed` lists what each method said where none has one."""
         attempts: list[str] = []
+        best: Solution | None = None
         for method in self.methods:
             try:
                 found = method.solve(problem)
@@ -54,10 +57,17 @@ class AutoSolver:
                 attempts.append(str(error))
                 continue
             proof = found.certificate
-            if found.status is not Status.UNREACHABLE and not (
-                proof.violation <= self.most_violation and proof.gap <= self.most_gap
-            ):
-                attempts.append(f"{found.method}: gap {proof.gap:.1e}, violation {proof.violation:.1e}: not accepted")
+            if found.status is Status.UNREACHABLE:
+                return replace(found, attempts=(*attempts, *found.attempts))
+            told = f"{found.method}: gap {proof.gap:.1e}, violation {proof.violation:.1e}"
+            if proof.violation > self.most_violation or not proof.gap <= self.most_gap:
+                attempts.append(f"{told}: not accepted")
                 continue
-            return replace(found, attempts=(*attempts, *found.attempts))
-        raise SolverFailed("no method found an answer: " + "; ".join(attempts))
+            if best is None or proof.gap < best.certificate.gap:
+                best = found
+            if proof.gap <= self.good_gap:
+                break
+            attempts.append(f"{told}: a smaller gap was looked for")
+        if best is None:
+            raise SolverFailed("no method found an answer: " + "; ".join(attempts))
+        return replace(best, attempts=(*attempts, *best.attempts))

@@ -57,7 +57,7 @@ def _bids(problem: Problem, s: Solution) -> np.ndarray:
 def test_no_auction_below_the_closed_form_bid_is_lost_and_none_above_is_won(rows: Rows, value: str) -> None:
     for seed in range(4):
         p = _auctions(np.random.default_rng(seed), 400, rows, value)
-        s = AutoSolver().solve(p)
+        s = ReferenceSolver().solve(p)
         # HiGHS decides which single auctions to win, knowing nothing of bids.
         worth = (p.gmv if p.value is None else p.value)[:, 0]
         left = np.array(
@@ -91,7 +91,7 @@ def test_a_cpc_target_below_every_price_is_unreachable_where_units_may_not_pause
 def test_attempts_that_failed_are_told_with_the_answer() -> None:
     p = _auctions(np.random.default_rng(3), 30, Rows.of((RowKind.CPC, 0, 0.8, 0.0)))
     s = AutoSolver().solve(p)
-    assert s.attempts
+    assert s.attempts[0].startswith("laminar: CPC or CPA rows")
     assert s.status is Status.CPC_BINDS
 
 

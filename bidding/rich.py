@@ -1,0 +1,266 @@
+"""Solves programs with CPC and CPA rows, or an objective beside gmv, at scale: Newton on the dual, rows held exactly.
+
+The dual D(y) of `bidding.program` splits, at given multipliers of the rows that stand on groups of groups (*outer*
+rows: the account, business types), into one small convex problem per innermost group with its own few rows (*inner*
+rows). So two Newton loops are nested:
+
+    inner   per group: projected Newton over its 1 to 4 multipliers, on the units' smoothed responses
+    outer   Newton on the outer multipliers, with the Schur complement of the inner Hessians
+
+Smoothing (`bidding.rich_kernels`) turns each jump from one level to the next into a ramp of relative width epsilon
+about its marginal cost; epsilon shrinks in stages, the first on a sample of the units. The last stage tightens
+every right side by a hair, so that the answer violates nothing. The bound is evaluated unsmoothed on the
+original tables and right sides, so the gap counts what smoothing and tightening cost.
+
+Needs a value per click that does not depend on the bid (gmv, orders and the objective in proportion to clicks).
+Sources: smoothing as in Nesterov (2005) and DuaLip; the affine bid of Yang et al. (KDD 2019) is A / P here.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bidding import curves, laminar_kernels, rich_kernels
+from bidding.certificate import certify, unit_prices
+from domain.errors import SolverFailed
+from domain.problem import Problem, RowKind, Solution
+from domain.tables import Bools, Floats, Ints
+
+kernels: Any = rich_kernels
+trees: Any = laminar_kernels
+
+#: Relative width of the ramps, units per group that are looked at (0 = all), tolerance of the rows.
+STAGES = ((1.0, 200, 1e-2), (0.3, 1000, 1e-3), (0.1, 0, 1e-3), (0.03, 0, 4e-6))
+#: Part by which right sides are tightened in the last stage; twice its tolerance.
+HAIR = 1e-5
+#: Gap at which it stops, and stages of a quarter of the width that it adds where the last one leaves more.
+GOOD_GAP, FURTHER = 5e-5, 6
+
+
+@dataclass(frozen=True, slots=True)
+class RichSolver:
+    """Dual Newton solver for any rows on nested groups; `SolverFailed` where it cannot hold the rows.
+
+    Attributes
+    ----------
+    start
+        (n_rows,) multipliers to start from, such as last hour's; ``None`` starts cold.
+    """
+
+    start: Floats | None = None
+
+    def warm_started(self, solution: Solution) -> "RichSolver":
+        """Solver that starts from the multipliers of an earlier answer to the same rows."""
+        return replace(self, start=solution.multipliers)
+
+    def solve(self, problem: Problem) -> Solution:
+        """Best mix of levels per unit, prices of money, multipliers and a certificate."""
+        curves.checked(problem)
+        if problem.bids.shape[0] == 0:
+            raise SolverFailed("rich: no units")
+        state = _Dual.of(problem)
+        warm = self.start is not None and self.start.shape == (len(problem.rows),)
+        y = np.maximum(self.start, 0.0) if warm and self.start is not None else state.first_multipliers()
+        for epsilon, sample, tol in STAGES[2:] if warm else STAGES:
+            y = state.stage(y, epsilon, sample, tol, hair=HAIR if tol < HAIR else 0.0)
+        best = state.answer(y, STAGES[-1][0])
+        epsilon = STAGES[-1][0]
+        for _ in range(FURTHER):
+            if best.certificate.gap <= GOOD_GAP and best.certificate.violation == 0.0:
+                break
+            epsilon *= 0.25
+            y = state.stage(y, epsilon, 0, STAGES[-1][2], hair=HAIR)
+            found = state.answer(y, epsilon)
+            if _better(found, best):
+                best = found
+        return best
+
+
+def _better(found: Solution, best: Solution) -> bool:
+    """Whether an answer holds its rows better, or as well at a smaller gap."""
+    a, b = found.certificate, best.certificate
+    if (a.violation <= 1e-9) != (b.violation <= 1e-9):
+        return a.violation < b.violation
+    return a.gap < b.gap if a.violation <= 1e-9 else a.violation < b.violation
+
+
+@dataclass(frozen=True, slots=True)
+class _Dual:
+    """A problem laid out for the two loops; rows are sorted into inner ones (by group) and outer ones."""
+
+    problem: Problem
+    cost: Any
+    level: Any
+    rates: Floats
+    order: Any
+    begin: Ints
+    stop: Ints
+    inner: Ints
+    outer: Ints
+    row_at: Ints
+    weights: Floats
+    covers: Bools
+    reference: Floats
+
+    @classmethod
+    def of(cls, problem: Problem) -> "_Dual":
+        groups, rows = problem.groups, problem.rows
+        n, levels = (int(k) for k in problem.bids.shape)
+        n_groups = len(groups.names)
+        found = curves.ends(problem)
+        cost = np.empty((n, levels), np.float32)
+        level = np.empty((n, levels + 1), np.int16 if levels > 127 else np.int8)
+        rates = np.empty((n, 3))
+        clicks = np.ascontiguousarray(problem.clicks)
+        orders = clicks if problem.orders is None else np.ascontiguousarray(problem.orders)
+        value = np.ascontiguousarray(curves.value_table(problem))
+        gmv, spend = np.ascontiguousarray(problem.gmv), np.ascontiguousarray(problem.spend)
+        changing = kernels.hulls(spend, clicks, gmv, orders, value, found.start, found.end, cost, level, rates)
+        if changing >= 0:
+            raise SolverFailed(f"rich: unit {changing}'s value per click depends on its bid")
+        direct = np.bincount(groups.leaf, minlength=n_groups)
+        order, begin, _stop = trees.unit_ranges(groups.parent, groups.leaf)
+        parents = np.zeros(n_groups, np.bool_)
+        parents[groups.parent[1:]] = True
+        is_inner = ~parents[rows.group] if len(rows) else np.zeros(0, np.bool_)
+        inner = np.flatnonzero(is_inner)
+        inner = inner[np.argsort(rows.group[inner], kind="stable")]
+        outer = np.flatnonzero(~is_inner)
+        row_at = np.searchsorted(rows.group[inner], np.arange(n_groups + 1)).astype(np.int64)
+        weights = np.zeros((len(rows), 4))
+        ratio = rows.kind == RowKind.ROI
+        weights[:, 0] = np.where(ratio, rows.target, 1.0)
+        weights[ratio, 1] = -1.0
+        for kind, column in ((RowKind.CPC, 2), (RowKind.CPA, 3)):
+            at = rows.kind == kind
+            weights[at, column] = -rows.target[at]
+        covers = np.zeros((outer.size, n_groups), np.bool_)
+        for k, r in enumerate(outer):
+            covers[k, rows.group[r]] = True
+            for g in range(1, n_groups):
+                covers[k, g] |= covers[k, groups.parent[g]]
+        return cls(
+            problem, cost, level, rates, order, begin, begin + direct, inner, outer, row_at, weights, covers,
+            np.ones(n_groups),
+        )  # fmt: skip
+
+    def first_multipliers(self) -> Floats:
+        """Half of what money returns at the ends of the curves, as the price of the first row on every path."""
+        problem = self.problem
+        rows = problem.rows
+        y = np.zeros(len(rows))
+        sums = curves.ends(problem).sums
+        trees_sums = sums.copy()
+        for g in range(len(problem.groups.names) - 1, 0, -1):
+            trees_sums[problem.groups.parent[g]] += trees_sums[g]
+        spend, value = np.maximum(trees_sums[:, 2], 1e-300), trees_sums[:, 3]
+        priced = np.zeros(len(problem.groups.names), np.bool_)
+        for r in np.argsort(rows.group, kind="stable"):
+            g = int(rows.group[r])
+            above = g > 0 and bool(priced[problem.groups.parent[g]])
+            if not above and not priced[g]:
+                y[r] = 0.5 * value[g] / spend[g] / self.weights[r, 0]
+            priced[g] = True
+        return y
+
+    def stage(self, y: Floats, epsilon: float, sample: int, tol: float, hair: float) -> Floats:
+        """Minimise the smoothed dual from y; right sides are tightened by `hair` times their rows' scale."""
+        right = self.problem.rows.right.copy()
+        prices = self._prices(y)
+        self.reference[:] = np.maximum(prices[:, 0], 1e-12 * max(float(prices[:, 0].max()), 1e-300))
+        y_in, y_out = y[self.inner].copy(), y[self.outer].copy()
+        value, totals, bends = self._inner(y_in, y_out, right, epsilon, sample, tol)
+        if hair > 0.0:
+            scale = self._scales(totals)
+            right = right - hair * scale
+            value, totals, bends = self._inner(y_in, y_out, right, epsilon, sample, tol)
+        w = self.weights[self.outer]
+        damping, covers = 1e-6, self.covers.astype(np.float64)
+        for _ in range(60 if self.outer.size else 0):
+            left = np.where(self.covers.T, totals @ w.T, 0.0).sum(axis=0)
+            gradient = right[self.outer] - left
+            scale = np.maximum(self._scales(totals)[self.outer], 1e-300)
+            free = (y_out > 0) | (gradient < 0)
+            if not free.any() or float(np.max(np.abs(gradient[free]) / scale[free])) <= tol:
+                break
+            if damping > 1e6:
+                break
+            price = max(float(prices[:, 0].max()), 1e-300)
+            hessian = np.einsum("rg,ra,gab,sb,sg->rs", covers, w, bends, w, covers, optimize=True)
+            # Levenberg: with damping 1 a row that is off by a percent moves the price by a percent.
+            hessian += np.diag(damping * scale * w[:, 0] / price)
+            move = np.zeros_like(y_out)
+            move[free] = np.linalg.solve(hessian[np.ix_(free, free)], -gradient[free])
+            length = min(1.0, 0.7 * price / max(float(np.abs(move) @ w[:, 0]), 1e-300))
+            y_new = np.maximum(y_out + length * move, 0.0)
+            slope = min(float(gradient @ (y_new - y_out)), 0.0)
+            trial_in = y_in.copy()
+            trial, t_new, b_new = self._inner(trial_in, y_new, right, epsilon, sample, tol)
+            if trial <= value + 1e-4 * slope + 1e-12 * abs(value):
+                damping = max(0.05 * damping, 1e-8)
+                y_in, y_out, value, totals, bends = trial_in, y_new, trial, t_new, b_new
+                prices = self._prices(self._joined(y_in, y_out))
+            else:
+                damping = max(10.0 * damping, 1e-4)
+        return self._joined(y_in, y_out)
+
+    def _inner(
+        self, y_in: Floats, y_out: Floats, right: Floats, epsilon: float, sample: int, tol: float
+    ) -> tuple[float, Floats, Floats]:
+        n_groups = len(self.problem.groups.names)
+        totals, bends = np.zeros((n_groups, 4)), np.zeros((n_groups, 4, 4))
+        above = self._outer_prices(y_out)
+        value, _looked = kernels.descend_all(
+            np.ascontiguousarray(self.problem.spend), np.ascontiguousarray(self.problem.clicks), self.cost, self.level,
+            self.rates, self.order, self.begin, self.stop, sample, above, self.row_at, self.weights[self.inner],
+            right[self.inner], y_in, epsilon, self.reference, 0.5 * tol, totals, bends,
+        )  # fmt: skip
+        return float(value) + float(y_out @ right[self.outer]), totals, bends
+
+    def _outer_prices(self, y_out: Floats) -> Floats:
+        z = (self.covers * y_out[:, None]).T @ self.weights[self.outer]
+        z[:, 1:] *= -1.0
+        return np.ascontiguousarray(z)
+
+    def _prices(self, y: Floats) -> Floats:
+        """(n_groups, 4) prices of spend, gmv, clicks, orders for the units that hang on each group."""
+        price, gmv, clicks, orders = unit_prices(self.problem, y)
+        return np.column_stack([price, gmv, clicks, orders])
+
+    def _scales(self, totals: Floats) -> Floats:
+        rows = self.problem.rows
+        up = totals.copy()
+        for g in range(up.shape[0] - 1, 0, -1):
+            up[self.problem.groups.parent[g]] += up[g]
+        return np.maximum(np.abs(rows.right), (np.abs(self.weights) * up[rows.group]).sum(axis=1))
+
+    def _joined(self, y_in: Floats, y_out: Floats) -> Floats:
+        y = np.zeros(len(self.problem.rows))
+        y[self.inner], y[self.outer] = y_in, y_out
+        return y
+
+    def answer(self, y: Floats, epsilon: float) -> Solution:
+        """Two-level mixes of the smoothed answer at y, certified on the raw tables."""
+        problem = self.problem
+        n = int(problem.bids.shape[0])
+        lower, upper, share = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
+        prices = self._prices(y)
+        kernels.answers(
+            np.ascontiguousarray(problem.spend), np.ascontiguousarray(problem.clicks), self.cost, self.level,
+            self.rates, self.order, self.begin, self.stop, prices, epsilon, self.reference, lower, upper, share,
+        )  # fmt: skip
+        leaf = problem.groups.leaf
+        mass = 1.0 + prices[:, 1]
+        cvr = self.rates[:, 1] if problem.orders is not None else 0.0
+        offset = prices[leaf, 2] / mass[leaf] + cvr * (prices[:, 3] / mass)[leaf]
+        return certify(
+            problem,
+            (lower, upper, share),
+            theta=(prices[:, 0] / mass)[leaf],
+            offset=offset,
+            multipliers=y,
+            unreachable=np.zeros(0, np.int64),
+            tied=False,
+            method="rich (dual Newton)",
+        )
