@@ -14,7 +14,7 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, imports, simulation, targets
+from cli import accounts, bids, imports, operate, simulation, targets
 from domain.errors import ConfigError, SteadyBidError
 
 
@@ -81,6 +81,13 @@ app.add_typer(targets.targets_app, name="targets")
 app.add_typer(targets.phases_app, name="phases")
 app.command("plan")(bids.plan)
 app.command("export-bids")(bids.export_bids)
+app.command("run-hour")(operate.run_hour)
+app.command("approve")(operate.approve)
+app.command("mode")(operate.mode)
+app.command("pause")(operate.pause)
+app.command("resume")(operate.resume)
+app.command("decisions")(operate.decisions)
+app.command("serve")(operate.serve)
 app.command("simulate")(simulation.simulate)
 
 if __name__ == "__main__":

@@ -220,6 +220,14 @@ def approve(
         return _send(workspace, decision, journal, clock, platform, mode)
 
 
+def waiting(workspace: Workspace, account: str, clock: Clock) -> list[Hour]:
+    """Hours whose plan waits for a person, oldest first."""
+    journal = workspace.journal(account, clock)
+    journal.expire(clock.now())
+    ahead = Hour.containing(clock.now(), workspace.account(account).tz).plus(24 * 366)
+    return [u.hour for u in journal.unfinished(ahead) if u.state is DecisionState.AWAITING]
+
+
 def _send(
     workspace: Workspace,
     decision: Decision,
