@@ -10,11 +10,13 @@ from domain.outlook import Auction, Outlook
 from domain.phases import PromotionCalendar
 from domain.tables import Floats, Known
 from domain.time import Hour
+from predictors.account_rates import UnitRate, fit_unit_rate
 from predictors.conversions import UnitBeliefs
 from predictors.evidence import gather
 from predictors.outlook import compose
-from predictors.profile import WeekProfile
+from predictors.profile import HOURS_OF_WEEK, WeekProfile
 from predictors.settings import PredictorSettings
+from predictors.sums import summed
 
 #: Rates where neither last month's model nor a single row tells one.
 PLAIN_CTR, PLAIN_CVR = 0.01, 0.03
@@ -37,7 +39,9 @@ class SteadyModel:
     settings
         Beliefs held until the account's own rows speak.
     profile
-        Traffic over the hours of a week.
+        Traffic over the hours of a week; ``None`` = the shipped one.
+    ctr, cvr
+        Rates of units that no forecast speaks of; ``None`` = the account's constant rate.
     notes
         What `fit` has to say.
     """
@@ -46,11 +50,47 @@ class SteadyModel:
     auction: Auction = Auction.SECOND_PRICE
     settings: PredictorSettings = field(default_factory=PredictorSettings)
     profile: WeekProfile | None = None
+    ctr: UnitRate | None = None
+    cvr: UnitRate | None = None
     notes: tuple[str, ...] = ()
 
     def fit(self, history: Known) -> "SteadyModel":
-        """Model that has learned from `history` what changes slowly."""
-        return replace(self)
+        """Model that has learned from `history` what changes slowly.
+
+        Click and conversion rates where units lack a forecast (LightGBM where it wins), and the week's profile
+        where hourly rows lack one. History without rows leaves the model as it is.
+        """
+        if not history.performance.height or not history.n_units:
+            return self
+        rows, n = history.performance, history.n_units
+        unit = rows["unit"].to_numpy()
+        impressions, clicks, orders = (
+            summed(unit, np.nan_to_num(rows[name].to_numpy()), n) for name in ("impressions", "clicks", "orders")
+        )
+        learned = self
+        for what, column, hits, trials in (
+            ("ctr", "prior_ctr", clicks, impressions),
+            ("cvr", "prior_cvr", orders, clicks),
+        ):
+            if history.units[column].null_count():
+                rate = fit_unit_rate(what, history.units, hits, trials)
+                learned = replace(learned, **{what: rate})
+        return replace(
+            learned,
+            profile=self._profile(history),
+            notes=tuple(rate.note for rate in (learned.ctr, learned.cvr) if rate is not None),
+        )
+
+    def _profile(self, history: Known) -> WeekProfile | None:
+        """The account's own profile, from a week or more of hourly rows that no forecast covers."""
+        start = WeekProfile.default()
+        evidence = gather(history, [history.hour], self.calendar, start)
+        rows, factors = evidence.rows, evidence.factors
+        position = factors.position(rows.hour)
+        used = np.flatnonzero(~rows.daily & ~factors.forecast[position])
+        if not used.size or int(np.ptp(rows.hour[used])) < HOURS_OF_WEEK:
+            return self.profile
+        return start.learned(factors.hour_of_week[position[used]], rows.clicks[used], factors.traffic[position[used]])
 
     def outlook(self, known: Known, hours: Sequence[Hour]) -> Outlook:
         """Expected response over `hours`, of which the first is decided.
@@ -68,15 +108,16 @@ class SteadyModel:
         self, known: Known, clicks: Floats, impressions: Floats, orders: Floats
     ) -> tuple[UnitBeliefs, tuple[str, ...]]:
         units, notes = known.units, []
-        # the account's own mean, half a click and half an order away from the plain rates
-        own_ctr = (float(clicks.sum()) + 0.5) / (float(impressions.sum()) + 0.5 / PLAIN_CTR)
-        own_cvr = (float(orders.sum()) + 0.5) / (float(clicks.sum()) + 0.5 / PLAIN_CVR)
-        ctr, ctr_stated = _stated(units["prior_ctr"].to_numpy(), min(own_ctr, 1.0))
-        cvr, cvr_stated = _stated(units["prior_cvr"].to_numpy(), min(own_cvr, 1.0))
-        if not ctr_stated.all():
-            notes.append(f"no ctr forecast for {int((~ctr_stated).sum())} units: the account's own rate stands in")
-        if not cvr_stated.all():
-            notes.append(f"no cvr forecast for {int((~cvr_stated).sum())} units: the account's own rate stands in")
+        # where nothing was fitted, the account's own mean, half a success away from the plain rates
+        own_ctr = min((float(clicks.sum()) + 0.5) / (float(impressions.sum()) + 0.5 / PLAIN_CTR), 1.0)
+        own_cvr = min((float(orders.sum()) + 0.5) / (float(clicks.sum()) + 0.5 / PLAIN_CVR), 1.0)
+        ctr_else = np.full(known.n_units, own_ctr) if self.ctr is None else self.ctr.predict(units)
+        cvr_else = np.full(known.n_units, own_cvr) if self.cvr is None else self.cvr.predict(units)
+        ctr, ctr_stated = _stated(units["prior_ctr"].to_numpy(), ctr_else)
+        cvr, cvr_stated = _stated(units["prior_cvr"].to_numpy(), cvr_else)
+        for what, stated, fitted in (("ctr", ctr_stated, self.ctr), ("cvr", cvr_stated, self.cvr)):
+            if not stated.all() and fitted is None:
+                notes.append(f"no {what} forecast for {int((~stated).sum())} units: the account's own rate stands in")
         value = units["prior_order_value"].to_numpy().astype(np.float64)
         price = units["price"].to_numpy().astype(np.float64)
         worth = np.where(np.isfinite(value) & (value > 0), value, price)
@@ -84,7 +125,7 @@ class SteadyModel:
         return UnitBeliefs(cvr, ctr, cvr_stated, worth, campaign, known.priors.price_median), tuple(notes)
 
 
-def _stated(column: Floats, fallback: float) -> tuple[Floats, np.ndarray]:
+def _stated(column: Floats, fallback: Floats) -> tuple[Floats, np.ndarray]:
     column = column.astype(np.float64)
     stated = np.isfinite(column) & (column > 0) & (column <= 1)
     return np.where(stated, column, fallback), stated

@@ -242,13 +242,14 @@ def _sweep(seen, due, believe, doubt, fixed, weights, prior_weights):
         for j in range(n_parts):
             mean = mean_doubt if _DOUBT[j] else mean_believe
             share = likelihood[i, j] * now[j] / fit * k[j] / (k[j] + mean)
-            # expected information: observed curvature may be negative far from the mode
+            # observed information; the negative binomial is concave in the log mean
+            bend = share * mean * (k[j] + seen[i]) / (k[j] + mean)
             if _DOUBT[j]:
                 pull_doubt[i] += share * (seen[i] - mean)
-                curve_doubt[i] += share * mean
+                curve_doubt[i] += bend
             else:
                 pull_believe[i] += share * (seen[i] - mean)
-                curve_believe[i] += share * mean
+                curve_believe[i] += bend
     return now, pull_believe, curve_believe, pull_doubt, curve_doubt
 
 
