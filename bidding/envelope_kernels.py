@@ -238,3 +238,20 @@ def last_slope(c, w, leaf, free, start, end):  # pragma: no cover - compiled
                 own = min(own, (y1 - y) / (x1 - x))
         least = min(least, own)
     return least
+
+
+@njit(cache=True, error_model="numpy")
+def all_segments(c, w, order, start, end):  # pragma: no cover - compiled
+    """Every envelope segment of every unit between its start and end: slope, spend, value, unit."""
+    sl, su, _ss, first = start
+    el, eu, es = end
+    n = order.size
+    ph, pl = np.zeros(n, np.int16), np.zeros(n, np.int16)
+    count = 0
+    for i in range(n):
+        a, b = inside(sl[i], su[i], el[i], eu[i], first[i])
+        if sl[i] != el[i] or su[i] != eu[i] or (sl[i] != su[i] and _ss[i] != es[i]):
+            pl[i] = b - a + 1
+            count += b - a + 1
+    slope, dx, dy, unit, _source, _sink = segments(c, w, order, 0, n, start, end, ph, pl, count)
+    return slope, dx, dy, unit

@@ -1,0 +1,201 @@
+"""What if one target were different: spend, gmv and price of money over a grid of values, in one sort.
+
+Only the groups on the path from the target's group up to the account feel the change. Each of them gets its curve
+once: its own members' and cut children's envelope segments, sorted by slope and summed up. A value on the grid then
+is one cut per group of the path, found in the sums by bisection; no response table is touched again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from bidding import curves, envelope_kernels, laminar_kernels
+from bidding.laminar import LaminarSolver, fits
+from domain.errors import SolverFailed
+from domain.problem import Problem, RowKind, Rows
+from domain.tables import Bools, Floats
+
+kernels: Any = laminar_kernels
+envelopes: Any = envelope_kernels
+
+
+def frontier(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFrame:
+    """Optimum of the account for each value of one row's target (ROI) or right side (budget).
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per value: ``value``, ``spend``, ``gmv`` (of the whole account; the objective where it is another),
+        ``roi``, ``theta`` (price of money of the row's group) and ``binds``, whether the changed row binds.
+        `SolverFailed` where the rows are not laminar.
+    """
+    reason = fits(problem)
+    if reason is not None:
+        raise SolverFailed(f"frontier: {reason}")
+    rows = problem.rows
+    forced = problem.may_pause is not None and not bool(problem.may_pause.all())
+    if forced or bool(np.any((rows.kind == RowKind.ROI) & (rows.right < 0))):
+        return _one_by_one(problem, row, values)
+    curves.checked(problem)
+    path = [int(rows.group[row])]
+    while path[-1] != 0:
+        path.append(int(problem.groups.parent[path[-1]]))
+    layers = _layers(problem, path)
+    # Ascending runs, so that the stable sort only merges them.
+    slopes = [
+        np.sort(np.concatenate([c.slope[::-1] for c in layers[: k + 1]]), kind="stable") for k in range(len(path))
+    ]
+    found: list[tuple[float, float, float, float, bool]] = []
+    for value in values:
+        changed = _changed(rows, row, value)
+        below: _Cut | None = None
+        theta, binds = 0.0, False
+        for depth, (group, curve, steps) in enumerate(zip(path, layers, slopes, strict=True)):
+            below, top, which = _cut(changed, group, curve, steps, below)
+            if depth == 0:
+                theta, binds = top, which == row
+            elif top > theta:
+                theta, binds = top, False
+        assert below is not None  # a path has at least the account
+        found.append((value, below.spend, below.gain, theta, binds))
+    frame = pl.DataFrame(found, schema=["value", "spend", "gmv", "theta", "binds"], orient="row")
+    return frame.select("value", "spend", "gmv", (pl.col("gmv") / pl.col("spend")).alias("roi"), "theta", "binds")
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """Segments by falling slope, and spend and gain before each of them (one entry more than segments)."""
+
+    slope: Floats
+    spend: Floats
+    gain: Floats
+
+    def at(self, theta: float, *, with_ties: bool) -> tuple[float, float]:
+        """Spend and gain of all segments steeper than theta, or as steep."""
+        k = int(np.searchsorted(-self.slope, -theta, side="right" if with_ties else "left"))
+        return float(self.spend[k]), float(self.gain[k])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A path group's layer on top of the cut group below it, itself cut: totals at the cut."""
+
+    curve: _Curve
+    below: "_Cut | None"
+    spend: float
+    gain: float
+
+    def at(self, theta: float, *, with_ties: bool) -> tuple[float, float]:
+        """Spend and gain at a slope, at most those of the cut."""
+        spend, gain = self.curve.at(theta, with_ties=with_ties)
+        if self.below is not None:
+            more = self.below.at(theta, with_ties=with_ties)
+            spend, gain = spend + more[0], gain + more[1]
+        return (self.spend, self.gain) if spend > self.spend else (spend, gain)
+
+
+def _layers(problem: Problem, path: list[int]) -> list[_Curve]:
+    """Per group of the path, innermost first: the curve of its members outside the next inner group, cut below."""
+    groups, rows = problem.groups, problem.rows
+    n, n_groups = int(problem.bids.shape[0]), len(groups.names)
+    spend = np.ascontiguousarray(problem.spend)
+    value = np.ascontiguousarray(curves.value_table(problem))
+    found = curves.ends(problem)
+    others = ~np.isin(rows.group, path)
+    group, kind = rows.group[others], rows.kind[others]
+    by_group = np.argsort(group, kind="stable")
+    row_at = np.searchsorted(group[by_group], np.arange(n_groups + 1)).astype(np.int64)
+    order, begin, stop = kernels.unit_ranges(groups.parent, groups.leaf)
+    start = (found.start, found.start.copy(), np.ones(n), found.first)
+    end = (found.end, found.end.copy(), np.ones(n))
+    kernels.sweep(
+        spend, value, order, begin, stop, groups.parent, row_at, kind[by_group],
+        np.asarray(rows.target[others][by_group], np.float64), np.asarray(rows.right[others][by_group], np.float64),
+        start, end, found.sums,
+    )  # fmt: skip
+    slope, dx, dy, unit = (np.asarray(a) for a in envelopes.all_segments(spend, value, order, start, end))
+    outer: Bools = np.zeros(n, np.bool_)
+    layers: list[_Curve] = []
+    for g in path:
+        inside = groups.members(g) & ~outer
+        pick = inside[unit]
+        turn = np.argsort(-slope[pick])
+        base = (spend[inside, :], value[inside, :], found.start[inside])
+        c0, v0 = (_starts(table, base[2]) for table in base[:2])
+        layers.append(
+            _Curve(
+                slope[pick][turn],
+                c0 + np.concatenate([[0.0], np.cumsum(dx[pick][turn])]),
+                v0 + np.concatenate([[0.0], np.cumsum(dy[pick][turn])]),
+            )
+        )
+        outer |= inside
+    return layers
+
+
+def _starts(table: Any, start: Any) -> float:
+    at = np.asarray(start, np.int64)
+    on = at >= 0
+    return float(np.asarray(table[np.flatnonzero(on), at[on]], np.float64).sum())
+
+
+def _changed(rows: Rows, row: int, value: float) -> Rows:
+    target, right = rows.target.copy(), rows.right.copy()
+    (right if rows.kind[row] == RowKind.BUDGET else target)[row] = value
+    return replace(rows, target=target, right=right)
+
+
+def _cut(rows: Rows, group: int, curve: _Curve, slopes: Floats, below: _Cut | None) -> tuple[_Cut, float, int]:
+    """Cut a layer and the cut group below it at the group's own rows; slope and row of the cut (-1: none binds).
+
+    `slopes` are the slopes of the layer and all below it, ascending.
+    """
+    own = np.flatnonzero(rows.group == group)
+    whole = _Cut(curve, below, float("inf"), float("inf"))
+
+    def holds(theta: float, spend: float, gain: float) -> bool:
+        """Whether the cut lies at or below theta; an ROI row only counts where it falls, below its target."""
+        return all(
+            spend <= rows.right[r]
+            if rows.kind[r] == RowKind.BUDGET
+            else theta >= rows.target[r] or rows.target[r] * spend - gain <= rows.right[r]
+            for r in own
+        )
+
+    total = whole.at(0.0, with_ties=True)
+    if slopes.size == 0 or holds(0.0, *total):
+        return _Cut(curve, below, *total), 0.0, -1
+    # The smallest slope before which everything steeper fits; its own segments are then taken in part.
+    low, high = 0, int(slopes.size) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if holds(float(slopes[middle]), *whole.at(float(slopes[middle]), with_ties=False)):
+            high = middle
+        else:
+            low = middle + 1
+    theta = float(slopes[low])
+    c0, v0 = whole.at(theta, with_ties=False)
+    c1, v1 = whole.at(theta, with_ties=True)
+    share, which = 1.0, -1
+    for r in own:
+        rho, gain = (1.0, 0.0) if rows.kind[r] == RowKind.BUDGET else (float(rows.target[r]), 1.0)
+        fall = rho * (c1 - c0) - gain * (v1 - v0)
+        room = float(rows.right[r]) - rho * c0 + gain * v0
+        if fall > 0 and room < share * fall:
+            share, which = max(room / fall, 0.0), int(r)
+    return _Cut(curve, below, c0 + share * (c1 - c0), v0 + share * (v1 - v0)), theta, which
+
+
+def _one_by_one(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFrame:
+    """Full solves, where floors or debts force spend from below."""
+    found: list[tuple[float, float, float, float, bool]] = []
+    group = problem.groups.members(int(problem.rows.group[row]))
+    for value in values:
+        s = LaminarSolver().solve(replace(problem, rows=_changed(problem.rows, row, value)))
+        theta = float(s.theta[group].min()) if group.any() else 0.0
+        found.append((value, float(s.spend.sum()), float(s.value.sum()), theta, bool(s.row_binds[row])))
+    frame = pl.DataFrame(found, schema=["value", "spend", "gmv", "theta", "binds"], orient="row")
+    return frame.select("value", "spend", "gmv", (pl.col("gmv") / pl.col("spend")).alias("roi"), "theta", "binds")
