@@ -185,11 +185,17 @@ class AccountStore:
             .sort("position")
             .select(list(UNITS))
         )
-        found = facts.units.join(declared, on="unit_id", how="anti", maintain_order="left").join(
-            facts.business_type, on="campaign", how="left", maintain_order="left"
+        # A campaign that only coarse reports tell of is one unit; its targets beside it would count it twice.
+        coarse = facts.units.filter(pl.col("ad_group").is_null() & pl.col("target").is_null())
+        declared = declared.join(coarse, on="campaign", how="anti", maintain_order="left").join(
+            facts.units.select("unit_id", pl.col("sku").alias("_sku")), on="unit_id", how="left", maintain_order="left"
         )
+        declared = declared.with_columns(pl.coalesce("sku", "_sku")).drop("_sku")
+        found = facts.units.join(declared, on="unit_id", how="anti", maintain_order="left")
         missing = [pl.lit(None, UNITS[n]).alias(n) for n in UNITS if n not in found.columns]
         both = pl.concat([declared, found.with_columns(missing).select(list(UNITS))])
+        both = both.join(facts.business_type, on="campaign", how="left", suffix="_told", maintain_order="left")
+        both = both.with_columns(pl.coalesce("business_type", "business_type_told")).select(list(UNITS))
         goods = self.catalog(cut)
         filled = ("price", "margin_rate", "category", "stock")
         joined = both.join(goods, on="sku", how="left", suffix="_said", maintain_order="left")

@@ -15,11 +15,13 @@ import socket
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import polars as pl
+
 from data import SqlJournal, Workspace
 from data.accounts import stop_file
 from domain.account import Mode
 from domain.errors import ConfigError, PlatformError, SteadyBidError
-from domain.plans import BidPlan, Decision, DecisionState, Receipts
+from domain.plans import BidPlan, Decision, DecisionState, Receipts, ReceiptState
 from domain.protocols import AdPlatform
 from domain.tables import BidTable, ReportBatch
 from domain.time import Clock, Hour, Window
@@ -78,8 +80,18 @@ class HourOutcome:
         """One sentence a person reads."""
         if self.decision is None:
             return "paused: nothing was read, decided or sent"
-        became = _BECAME[self.decision.state]
-        return f"{self.what.value} ({became}): {self.decision.plan.reason}"
+        return f"{self.what.value} ({_became(self.decision)}): {self.decision.plan.reason}"
+
+
+def _became(decision: Decision) -> str:
+    if decision.state is not DecisionState.PUBLISHED or decision.receipts is None:
+        return _BECAME[decision.state]
+    states = decision.receipts.rows["state"].cast(pl.String)
+    if not states.len():
+        return "nothing to send"
+    if (states == ReceiptState.NOT_SENT.value).all():
+        return f"not sent: {decision.receipts.rows['reason'][0]}"
+    return _BECAME[decision.state]
 
 
 class _NotSent(PlatformError):

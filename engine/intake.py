@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-import polars as pl
-
 from connectors import BulkReading, CatalogReading, FileReading
 from data import Workspace
 from domain.errors import FileRefused
@@ -94,19 +92,8 @@ def _store_sheet(workspace: Workspace, account: str, sheet: BulkReading, learned
     """Live bids, ids, daily budgets, and the units that no report has named yet."""
     known = workspace.units(account)
     new = sheet.declared_units.join(known, on="unit_id", how="anti", maintain_order="left")
-    # A campaign that only coarse reports tell of is one unit; naming its targets beside it would count it twice.
-    coarse = known.filter(pl.col("ad_group").is_null() & pl.col("target").is_null())["campaign"].drop_nulls().unique()
-    told_coarsely = new.filter(pl.col("campaign").is_in(coarse.implode()))
-    new = new.join(told_coarsely, on="unit_id", how="anti", maintain_order="left")
     if new.height:
         workspace.declare_units(account, new, learned_at=learned_at)
     workspace.store_bids(account, sheet.bids, sheet.entities, learned_at=learned_at)
     workspace.store_budgets(account, sheet.budgets(learned_at))
-    warnings = list(sheet.warnings)
-    if told_coarsely.height:
-        names = ", ".join(told_coarsely["campaign"].unique().sort().head(3))
-        warnings.append(
-            f"{told_coarsely.height} targets of campaigns known from campaign reports only ({names}) cannot be decided "
-            "one by one; import the targeting report too"
-        )
-    return Stored(new.height, sheet.units.height - new.height, 0, tuple(warnings))
+    return Stored(new.height, sheet.units.height - new.height, 0, tuple(sheet.warnings))
