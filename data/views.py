@@ -6,6 +6,7 @@ thread. Fact files never change, so an answer holds until the list of files does
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from data.localtime import periods
 from data.schema import calendar_edits, decisions, files, mode_edits, target_edits
 from data.workspace import Workspace
 from domain.plans import PLAN, BidPlan, Decision
-from domain.tables import GRAIN, UTC_TIME, empty
+from domain.tables import GRAIN, REPORT, UTC_TIME, empty
 from domain.time import Hour
 
 _SUMS = ("impressions", "clicks", "spend", "orders", "gmv")
@@ -29,7 +30,7 @@ _REPORTED = """
     select campaign, start_utc, grain, sum(impressions) impressions, sum(clicks) clicks, sum(spend) spend,
            sum(orders) orders, sum(gmv) gmv
     from (
-        select * from read_parquet($files) where learned_at <= $at
+        select * from read_parquet($files) where learned_at <= $at and start_utc >= $since
         qualify row_number() over (partition by unit_id, start_utc, grain order by learned_at desc, seq desc) = 1
     ) rows left join units using (unit_id)
     group by all
@@ -52,7 +53,21 @@ _IMPORTED = """
     ) = 1
 """
 
-_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_UNIT = """
+    select * from read_parquet($files) where unit_id = $unit and learned_at <= $at and start_utc < $until
+    qualify row_number() over (partition by start_utc, grain order by learned_at desc, seq desc) = 1
+    order by start_utc
+"""
+_BEGINNING, _END_OF_TIME = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, the files it was made of, and what else it depends on."""
+
+    files: tuple[str, ...]
+    rest: tuple[str, ...]
+    rows: pl.DataFrame
 
 
 class Views:
@@ -61,7 +76,7 @@ class Views:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._local = threading.local()
-        self._kept: dict[tuple[str, str], tuple[tuple[str, ...], pl.DataFrame]] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
 
     def series(
         self,
@@ -119,6 +134,21 @@ class Views:
             keys
         )
 
+    def unit_history(
+        self, account: str, unit_id: str, *, end: datetime | None = None, at: datetime | None = None
+    ) -> pl.DataFrame:
+        """Rows of one unit that the platform reports directly, oldest first; empty where it reports no units.
+
+        Columns ``start_utc``, ``grain``, sums and ``bid_cpc`` (the bid in force, null where unknown).
+        """
+        columns = ("start_utc", "grain", *_SUMS, "bid_cpc")
+        live = self._files(account, "unit_rows")
+        if not live:
+            return pl.DataFrame(schema={n: REPORT[n] for n in columns})
+        given = {"files": live, "unit": unit_id, "at": at or _END_OF_TIME, "until": end or _END_OF_TIME}
+        rows = self._connection().sql(_UNIT, params=given).pl()
+        return rows.select(pl.col(n).cast(REPORT[n]) for n in columns)
+
     def decisions(self, account: str, limit: int | None = None) -> pl.DataFrame:
         """Decisions, newest first: hour, state, status, reason, counts of actions, expected figures, approval."""
         columns = [c for c in decisions.c if c.name not in ("id", "plan", "plan_files", "receipts_file", "known")]
@@ -156,10 +186,12 @@ class Views:
         """When the newest row of an account was learned; ``None`` without rows."""
         found: list[datetime] = []
         for table in ("unit_rows", FACT_TABLE):
-            live = [str(self._workspace.home / f.path) for f in self._workspace.warehouse.live_now(account, table)]
+            live = self._files(account, table)
             if live:
                 query = "select max(learned_at) from read_parquet($files)"
-                found += [t for (t,) in self._connection().sql(query, params={"files": live}).fetchall() if t is not None]
+                found += [
+                    t for (t,) in self._connection().sql(query, params={"files": live}).fetchall() if t is not None
+                ]
         return max(found, default=None)
 
     def mark(self, account: str) -> str:
@@ -183,13 +215,13 @@ class Views:
         imported = self._cached(account, FACT_TABLE, at, self._imported)
         return pl.concat([reported, imported])
 
-    def _reported(self, account: str, files: list[str], at: datetime) -> pl.DataFrame:
+    def _reported(self, account: str, files: list[str], at: datetime, since: datetime) -> pl.DataFrame:
         units = self._workspace.units(account).select("unit_id", "campaign")
         connection = self._connection()
         connection.register("units", units.to_arrow())
-        return _tidy(connection.sql(_REPORTED, params={"files": files, "at": at}).pl())
+        return _tidy(connection.sql(_REPORTED, params={"files": files, "at": at, "since": since}).pl())
 
-    def _imported(self, account: str, files: list[str], at: datetime) -> pl.DataFrame:
+    def _imported(self, account: str, files: list[str], at: datetime, _: datetime) -> pl.DataFrame:
         params = {"files": files, "reports": list(_TOTALS), "at": at}
         rows = self._connection().sql(_IMPORTED, params=params).pl()
         rows = rows.with_columns(pl.col("grain").cast(GRAIN))
@@ -202,17 +234,31 @@ class Views:
         account: str,
         table: str,
         at: datetime | None,
-        make: Callable[[str, list[str], datetime], pl.DataFrame],
+        make: Callable[[str, list[str], datetime, datetime], pl.DataFrame],
     ) -> pl.DataFrame:
-        live = tuple(f.path for f in self._workspace.warehouse.live_now(account, table))
-        state = (*live, self._workspace.account(account).timezone, str(at))
-        past = "" if at is None else " (past)"  # a look at the past does not push out the present
-        kept = self._kept.get((account, table + past))
-        if kept is None or kept[0] != state:
-            files = [str(self._workspace.home / path) for path in live]
-            kept = (state, make(account, files, at or _END_OF_TIME) if files else _nothing())
-            self._kept[account, table + past] = kept
-        return kept[1]
+        """Kept answer, or a new one; where files were only added, hours before those they tell of are kept."""
+        live, units = (tuple(self._files(account, t)) for t in (table, "units"))
+        rest = (self._workspace.account(account).timezone, str(at), *units)
+        key = (account, table if at is None else f"{table} (past)")  # the past does not push out the present
+        kept = self._kept.get(key)
+        if kept is not None and (kept.files, kept.rest) == (live, rest):
+            return kept.rows
+        until = at or _END_OF_TIME
+        if not live:
+            rows = _nothing()
+        elif table == "unit_rows" and kept is not None and kept.rest == rest and live[: len(kept.files)] == kept.files:
+            fresh = list(live[len(kept.files) :])
+            query = "select min(start_utc) from read_parquet($files)"
+            since = self._connection().sql(query, params={"files": fresh}).fetchall()[0][0] or _END_OF_TIME
+            rows = pl.concat([kept.rows.filter(pl.col("start_utc") < since), make(account, list(live), until, since)])
+        else:
+            rows = make(account, list(live), until, _BEGINNING)
+        self._kept[key] = _Kept(live, rest, rows)
+        return rows
+
+    def _files(self, account: str, table: str) -> list[str]:
+        home = self._workspace.home
+        return [str(home / file.path) for file in self._workspace.warehouse.live_now(account, table)]
 
     def _newest_hours(self, account: str, until: Hour | None, count: int) -> list[Hour]:
         query = sa.select(decisions.c.hour).where(decisions.c.account == account)

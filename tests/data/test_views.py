@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from data import IngestResult, Views, Workspace
 from domain.account import Account
@@ -91,6 +93,24 @@ def test_a_restated_hour_is_told_as_it_is_known_now(workspace: Workspace) -> Non
     assert views.series("shop", per="hour")["spend"].to_list() == [1.0]
     report(workspace, "shop", ("u1", start, start + timedelta(hours=2), 5.0))
     assert views.series("shop", per="hour")["spend"].to_list() == [5.0]
+
+
+def test_a_view_that_grows_with_new_files_equals_one_that_starts_anew(workspace: Workspace) -> None:
+    start = datetime(2026, 2, 1, tzinfo=UTC)
+    rng = np.random.default_rng(8)
+    grown = Views(workspace)
+    for n in range(6):
+        hours = {(str(rng.choice(["u1", "u2"])), int(h)) for h in rng.integers(max(0, n - 3), n + 1, 4)}
+        rows = [
+            (u, start + timedelta(hours=h), start + timedelta(hours=n + 1), float(rng.integers(9)))
+            for u, h in sorted(hours)
+        ]
+        report(workspace, "shop", *rows)
+        assert_frame_equal(
+            grown.series("shop", per="hour", by="campaign"), Views(workspace).series("shop", per="hour", by="campaign")
+        )
+    workspace.compact("shop", start)
+    assert_frame_equal(grown.series("shop", per="hour"), Views(workspace).series("shop", per="hour"))
 
 
 def test_an_account_without_anything_has_empty_views(workspace: Workspace) -> None:
