@@ -21,6 +21,9 @@ ROW = "row_number"
 _SEPARATORS = ",\t;|"
 _HEADER_BYTES = 2**16
 _BROKEN_AT_MOST = 1000
+_RAW_LETTERS = 4000
+#: Most rows of a text file: as many as one sheet of a workbook can hold.
+MAX_ROWS = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,12 @@ def _text(file: Unpacked, known: Callable[[Sequence[str]], int]) -> RawTable:
     if b"\0" in body:
         line = body[: body.index(b"\0")].count(b"\n") + skipped + 2
         raise FileRefused(f"{file.name}, row {line}: holds binary data (a NUL byte); save it as CSV UTF-8")
+    lines = body.count(b"\n") + 1
+    if lines > MAX_ROWS or len(body) > _HEADER_BYTES * lines:
+        raise FileRefused(
+            f"{file.name} has {lines:,} lines in {len(body) / 2**20:,.0f} MiB; a report has at most {MAX_ROWS:,} rows of "
+            "readable length: split it into shorter periods, or look whether it is a report at all"
+        )
     try:
         cells, broken = _polars_cells(body, len(header), separator), empty(QUARANTINE)
     except pl.exceptions.PolarsError:
@@ -180,10 +189,10 @@ def _careful_cells(
     for number, row, raw in _records(body.decode().split("\n"), separator, first):
         if row is None:
             detail = f"row {number}: a quotation mark is opened or closed in the wrong place; correct the line"
-            bad.append((number, "broken quotes", detail, raw))
+            bad.append((number, "broken quotes", detail, raw[:_RAW_LETTERS]))
         elif len(row) > width and any(cell.strip() for cell in row[width:]):
             detail = f"row {number} has {len(row)} cells, the header {width}; put cells that hold a comma into quotes"
-            bad.append((number, "too many cells", detail, raw))
+            bad.append((number, "too many cells", detail, raw[:_RAW_LETTERS]))
         else:
             good.append([*row[:width], *([None] * (width - len(row)))])
             numbers.append(number)

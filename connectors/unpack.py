@@ -23,6 +23,9 @@ MAX_UNPACKED_BYTES = 512 * 2**20
 #: Most cells of a sheet's rectangle, blanks included: 500,000 rows of the widest known layout, the bulk sheet.
 MAX_SHEET_CELLS = 32_000_000
 
+#: Most bytes that texts may take when every cell has its own copy.
+MAX_REPEATED_BYTES = 4 * 2**30
+
 _CHUNK = 2**20
 _GZIP, _ZIP, _OLE, _PDF = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"
 
@@ -147,25 +150,31 @@ def _check_workbook(name: str, data: bytes, max_bytes: int) -> None:
                 raise FileRefused(f"{name} is a zip archive without a workbook in it; unpack it and import its files")
             if any(part.flag_bits & 1 for part in parts):
                 raise FileRefused(f"{name} is protected by a password; save it without one")
-            budget = max_bytes
+            budget, longest, repeats = max_bytes, 0, 0
             for part in parts:
                 # The stated size may lie low, then the reader below stops at it and the checksum tells.
                 if part.file_size > budget:
                     raise _too_large(name, max_bytes)
                 budget -= part.file_size
                 with archive.open(part) as stream:
-                    sheet = part.filename.startswith("xl/worksheets/")
-                    _scan_part(name, stream, sheet)
+                    text, references = _scan_part(name, stream)
+                longest, repeats = max(longest, text), repeats + references
+            # A text is stored once and named by many cells; a reader copies it into each of them.
+            if longest * repeats > MAX_REPEATED_BYTES:
+                raise FileRefused(
+                    f"{name} repeats texts of up to {longest:,} letters in {repeats:,} cells; shorten them, or split the file"
+                )
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise FileRefused(f"{name} is a damaged or truncated workbook ({error}); download it again") from error
 
 
-def _scan_part(name: str, stream: IO[bytes], sheet: bool) -> None:
-    """Read one part to its end, which checks its sum; of a sheet, refuse a rectangle that is too large."""
-    beyond, rows, last, tail = list(_BEYOND), 0, 0, b""
+def _scan_part(name: str, stream: IO[bytes]) -> tuple[int, int]:
+    """Read one part to its end, which checks its sum; refuse a sheet whose rectangle is too large.
+
+    Gives the length of the longest text and the number of cells that name a stored one.
+    """
+    beyond, rows, last, longest, references, tail = list(_BEYOND), 0, 0, 0, 0, b""
     while chunk := stream.read(_CHUNK):
-        if not sheet:
-            continue
         text = tail + chunk
         while beyond and any(pattern.search(text) for pattern in beyond[0][1]):
             beyond.pop(0)
@@ -173,7 +182,12 @@ def _scan_part(name: str, stream: IO[bytes], sheet: bool) -> None:
         for match in _ROW.finditer(text, 0, end):
             rows += 1
             last = max(last, int(match.group(1)) if match.group(1) else last + 1)
-        tail = text[end:][-4096:]
+        references += text.count(b't="s"', 0, end)
+        if b"si>" in text:  # stored texts
+            longest = max(longest, *map(len, text.split(b"<")))
+        tail = text[end:]
+        if len(tail) > _CHUNK:
+            raise FileRefused(f"{name} has a cell of more than {len(tail):,} letters, so it is no report")
     width = beyond[0][0] if beyond else None
     if width is None or last * width > MAX_SHEET_CELLS:
         where = "beyond column CZ" if width is None else f"in line {last:,}"
@@ -181,3 +195,4 @@ def _scan_part(name: str, stream: IO[bytes], sheet: bool) -> None:
             f"{name} has {rows:,} rows and a cell {where}; delete everything right of and below the report, "
             "save it again, or split it into shorter periods"
         )
+    return longest, references

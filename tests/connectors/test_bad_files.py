@@ -11,7 +11,8 @@ import pytest
 import xlsxwriter
 
 from connectors import read_any, read_catalog, read_report, recognise
-from connectors.unpack import MAX_SHEET_CELLS, MAX_UNPACKED_BYTES
+from connectors.cells import MAX_ROWS
+from connectors.unpack import MAX_REPEATED_BYTES, MAX_SHEET_CELLS, MAX_UNPACKED_BYTES
 
 
 def refused(path, *words: str) -> str:
@@ -175,6 +176,19 @@ def test_a_zip_bomb_is_refused(tmp_path):
     assert "more than 16 MiB" in error
 
 
+def test_a_workbook_that_repeats_a_giant_text_is_refused(tmp_path, monkeypatch):
+    """A text is stored once and named by many cells: 30 KB of it in each of 200,000 cells is 6 GB for a reader."""
+    assert MAX_REPEATED_BYTES < 200_000 * 30_000
+    monkeypatch.setattr("connectors.unpack.MAX_REPEATED_BYTES", 1000 * 30_000)
+    path = tmp_path / "repeats.xlsx"
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        for row in range(150):
+            sheet.write_row(row, 0, ["x" * 30_000] * 10)
+    assert path.stat().st_size < 2**20
+    refused(path, "repeats texts")
+
+
 def test_a_zip_that_lies_about_its_size_is_refused(tmp_path):
     path = tmp_path / "liar.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -260,6 +274,15 @@ def test_a_file_of_one_endless_line_is_refused(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"x," * 10**6)
     refused(path, "no report")
+
+
+def test_a_file_of_a_million_lines_or_of_endless_ones_is_refused_before_it_is_cut_into_cells(tmp_path, report):
+    path = tmp_path / "a.csv"
+    head = report("performance_over_time", n=0).text()
+    path.write_text(head + "2024-02-01,1,1.0,1.0\n" * (MAX_ROWS + 1))
+    refused(path, "1,048,57", "split it")
+    path.write_text(head + "x" * 3_000_000)
+    refused(path, "a report at all")
 
 
 def test_a_file_whose_rows_do_not_fit_its_header_is_refused(tmp_path, report):
