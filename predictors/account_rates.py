@@ -1,11 +1,13 @@
 """Click and conversion rates of an account's units from its own report rows, for units that no forecast speaks of.
 
-Three candidates predict units that were held out of the fit, five folds of units: the account's constant rate, a
-table shrunk to campaigns, and the blend of regression and LightGBM on what is known of a unit. The best log score
-wins, the plainer one where the difference is within its noise. What wins is the belief that the unit's own rows are
-later shrunk to.
+Two candidates predict units that were held out of the fit, five folds of units: the account's rate with a table shrunk
+to campaigns, and the blend of regression and LightGBM on what is known of a unit. The blend is taken only where its log
+score is better by more than its noise. What wins is the belief that a unit's own rows are then shrunk to. The campaign
+table needs no place in that belief, because the shrinkage learns it anew each hour; and units that taught the blend are
+told what models said that had not seen them, so that no row speaks twice.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,11 +37,11 @@ class UnitRate:
     what
         ``ctr`` or ``cvr``.
     kind
-        ``constant``, ``table`` or ``blend``.
+        ``constant``, ``table`` (constant, and campaigns differ) or ``blend``.
     rate
-        Constant rate of the account.
-    campaigns
-        Factor on it by campaign, for the table.
+        Rate of the account.
+    unseen
+        Rate of units that taught the blend, by name, from models that had not seen them.
     model
         The blend, where it won.
     note
@@ -49,17 +51,15 @@ class UnitRate:
     what: str
     kind: str
     rate: float
-    campaigns: dict[str, float]
+    unseen: Mapping[str, float]
     model: RateModel | None
     note: str
 
     def predict(self, units: pl.DataFrame) -> Floats:
         """(n_units,) rate of each unit."""
-        if self.kind == "blend" and self.model is not None:
-            return self.model.predict(unit_features(units))[0]
-        if self.kind == "table":
-            factor = units["campaign"].replace_strict(self.campaigns, default=1.0, return_dtype=pl.Float64)
-            return np.clip(self.rate * factor.fill_null(1.0).to_numpy(), 1e-9, 1 - 1e-9)
+        if self.model is not None:
+            own = units["unit_id"].replace_strict(self.unseen, default=None, return_dtype=pl.Float64).to_numpy()
+            return np.where(np.isfinite(own), own, self.model.predict(unit_features(units))[0])
         return np.full(units.height, self.rate)
 
 
@@ -88,7 +88,7 @@ def fit_unit_rate(what: str, units: pl.DataFrame, successes: Floats, trials: Flo
     if used < 5 or total < 5:
         reason = f"{what}: the account's rate {rate:.4f}; {used} units with {total:.0f} successes tell no more"
         return replace(plain, note=reason)
-    names, campaign = _campaigns(units)
+    campaign = _campaigns(units)
     # units differ beyond binomial noise: one with thousands of successes must not speak for all others
     damp = 1.0 / (1.0 + trials * plain.rate / WORTH_AT_MOST)
     successes, trials = successes * damp, trials * damp
@@ -102,9 +102,7 @@ def fit_unit_rate(what: str, units: pl.DataFrame, successes: Floats, trials: Flo
         losses[0, outside] = _loss(np.full(outside.sum(), held), successes[outside], trials[outside])
         table = _table(successes * inside, trials * inside, campaign)
         losses[1, outside] = _loss(held * table[campaign[outside]], successes[outside], trials[outside])
-    table = UnitRate(
-        what, "table", plain.rate, dict(zip(names, _table(successes, trials, campaign).tolist(), strict=True)), None, ""
-    )
+    table = replace(plain, kind="table")
     gain = losses[0] - losses[1]
     noise = float(np.sqrt(units.height * gain.var()))
     best = table if gain.sum() > 0.5 * noise else plain
@@ -117,17 +115,17 @@ def fit_unit_rate(what: str, units: pl.DataFrame, successes: Floats, trials: Flo
             words += f", regression and LightGBM {won:.1f} +- {model.scores.blend_gain_error * tried:.1f}"
             better = won - max(float(gain.sum()), 0.0)
             if model.members and better > model.scores.blend_gain_error * tried:
-                best = UnitRate(what, "blend", plain.rate, {}, model, "")
+                told = np.isfinite(model.unseen)
+                names = units["unit_id"].filter(pl.Series(told)).to_list()
+                unseen = dict(zip(names, model.unseen[told].tolist(), strict=True))
+                best = UnitRate(what, "blend", plain.rate, unseen, model, "")
     label = {"constant": "the account's rate", "table": "a table by campaign", "blend": "regression and LightGBM"}
     return replace(best, note=f"{what} of new units: {label[best.kind]} ({words}, on units held out)")
 
 
-def _campaigns(units: pl.DataFrame) -> tuple[list[str], Ints]:
-    """Names of campaigns in order of appearance, and (n_units,) positions; without one: a name of its own."""
-    column = units["campaign"].fill_null("")
-    names = column.unique(maintain_order=True).to_list()
-    place = {name: i for i, name in enumerate(names)}
-    return names, column.replace_strict(place, return_dtype=pl.Int64).to_numpy()
+def _campaigns(units: pl.DataFrame) -> Ints:
+    """(n_units,) positions of campaigns; those without one share a position."""
+    return units["campaign"].fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1
 
 
 def _table(successes: Floats, trials: Floats, campaign: Ints) -> Floats:

@@ -10,7 +10,7 @@ models; their spread is the band (jackknife over folds). All is deterministic.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -85,6 +85,8 @@ class RateModel:
         Constant rate of the training rows, and their successes.
     scores
         What cross-validation said; ``None`` where nothing could be validated.
+    unseen
+        (n_training_rows,) rate of each training row by the models that had not seen it; NaN for rows without trials.
     notes
         What a person should know: fallbacks, columns left out, leaks.
     """
@@ -96,6 +98,7 @@ class RateModel:
     rate: float
     evidence: float
     scores: Scores | None
+    unseen: Floats
     notes: tuple[str, ...] = ()
     _boosters: dict[int, lgb.Booster] = field(default_factory=dict[int, lgb.Booster], compare=False, repr=False)
 
@@ -165,7 +168,9 @@ def fit_rate(
     spare = tuple(notes) + tuple(f"column {name!r} is left out: {why}" for name, why in encoder.left_out.items())
 
     def constant(reason: str, scores: Scores | None = None) -> RateModel:
-        return RateModel(encoder, one_hot, (), np.zeros(3), rate, total, scores, (*spare, f"constant rate: {reason}"))
+        unseen = np.where(trials > 0, rate, np.nan)
+        words = (*spare, f"constant rate: {reason}")
+        return RateModel(encoder, one_hot, (), np.zeros(3), rate, total, scores, unseen, words)
 
     failures = float(weight.sum()) - total
     if total < 10 or failures < 10 or used.size < 50:
@@ -175,7 +180,10 @@ def fit_rate(
     fold = _folds(used.size, n_folds, None if group is None else group[used], None if order is None else order[used])
     if np.unique(fold).size < 2 or any((share @ (weight * (fold != k))) < 5 for k in np.unique(fold)):
         return constant("the successes lie in too few groups to validate anything")
-    return _cross_fitted(data, one_hot, share, weight, fold, encoder, rate, total, spare, constant)
+    model, z = _cross_fitted(data, one_hot, share, weight, fold, encoder, rate, total, spare, constant)
+    unseen = np.full(trials.size, np.nan)
+    unseen[used] = expit(z)
+    return replace(model, unseen=unseen)
 
 
 def _cross_fitted(
@@ -189,7 +197,8 @@ def _cross_fitted(
     total: float,
     notes: tuple[str, ...],
     constant: Callable[[str, Scores | None], RateModel],
-) -> RateModel:
+) -> tuple[RateModel, Floats]:
+    """Model, and the log-odds of each row by what had not seen it."""
     folds = np.unique(fold)
     matrix = one_hot.matrix(data)
     z_ridge = np.zeros((len(RIDGES), share.size))
@@ -236,15 +245,14 @@ def _cross_fitted(
         blend_gain_error=error,
     )
     if gain.sum() / trials < error:
-        return constant(
-            f"on unseen rows the model gains {gain.sum() / trials:.5f} of log loss, less than its noise of {error:.5f}",
-            scores,
-        )
+        gained = gain.sum() / trials
+        reason = f"on unseen rows the model gains {gained:.5f} of log loss, less than its noise of {error:.5f}"
+        return constant(reason, scores), plain
     members = tuple(
         Member(regressions[i][best_ridge], boosters[i].model_to_string(num_iteration=TREES[best_trees]), statistics[i])
         for i in range(folds.size)
     )
-    return RateModel(encoder, one_hot, members, blend, rate, total, scores, notes)
+    return RateModel(encoder, one_hot, members, blend, rate, total, scores, np.zeros(0), notes), z
 
 
 def _folds(n: int, n_folds: int, group: NDArray[np.int64] | None, order: Floats | None) -> Ints:
