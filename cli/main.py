@@ -14,7 +14,7 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, imports, operate, simulation, targets
+from cli import accounts, bids, dash, imports, operate, simulation, targets
 from domain.errors import ConfigError, SteadyBidError
 
 
@@ -89,6 +89,7 @@ app.command("resume")(operate.resume)
 app.command("decisions")(operate.decisions)
 app.command("serve")(operate.serve)
 app.command("simulate")(simulation.simulate)
+app.command("dashboard")(dash.dashboard)
 
 if __name__ == "__main__":
     app()

@@ -1,0 +1,67 @@
+"""Entry of the dashboard: the pages, and one place where every error becomes words instead of a traceback."""
+
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import bids, merchant, overview, session, stability, targets
+from dashboard.session import Sight
+from dashboard.words import plain
+from domain.errors import SteadyBidError
+
+ICON = str(Path(__file__).with_name("icon.png"))
+LOGO = str(Path(__file__).with_name("logo.svg"))
+#: Less empty space above a page than Streamlit leaves.
+STYLE = "<style>.stMainBlockContainer { padding-top: 2.6rem; padding-bottom: 3rem; max-width: 1500px; }</style>"
+#: Title, icon and content of each page, by its address.
+PAGES = {
+    "overview": ("Overview", ":material/monitoring:", overview.show),
+    "cost-stability": ("Cost stability", ":material/ssid_chart:", stability.show),
+    "targets": ("Targets", ":material/tune:", targets.show),
+    "bids": ("Bids", ":material/gavel:", bids.show),
+    "merchant": ("Merchant", ":material/storefront:", merchant.show),
+}
+
+
+def page(show: Callable[[Sight], None]) -> Callable[[], None]:
+    """Page that looks at the chosen account, and says in words what goes wrong."""
+
+    def run() -> None:
+        try:
+            show(session.chosen())
+        except SteadyBidError as error:
+            st.error(plain(error), icon=":material/error:")
+        except Exception as error:
+            where = session.keep_trace(traceback.format_exc())
+            logging.getLogger(__name__).exception("a page failed")
+            st.error(
+                plain(f"This is an error of SteadyBid itself ({type(error).__name__}). {where}"),
+                icon=":material/bug_report:",
+            )
+
+    return run
+
+
+def main() -> None:
+    """Draw the page that was asked for."""
+    # an icon of our own: that of a page would be fetched from elsewhere
+    st.set_page_config(page_title="SteadyBid", page_icon=ICON, layout="wide", initial_sidebar_state="expanded")
+    st.logo(LOGO, size="large", icon_image=ICON)
+    st.html(STYLE)
+    pages = {
+        address: st.Page(page(show), title=title, icon=icon, url_path=address, default=address == "overview")
+        for address, (title, icon, show) in PAGES.items()
+    }
+    shown = st.navigation(list(pages.values()), expanded=True)
+    asked = st.query_params.get("page")  # from the door: see dashboard.server
+    if asked in pages:
+        del st.query_params["page"]
+        if pages[asked].url_path != shown.url_path:
+            st.switch_page(pages[asked])
+    shown.run()
+
+
+main()

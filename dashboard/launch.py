@@ -1,0 +1,35 @@
+"""Starts the dashboard's server on this machine only."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dashboard.theme import SERVER_OPTIONS
+from domain.errors import ConfigError
+
+
+def command(port: int) -> list[str]:
+    """Command line of the server; options given here outweigh any configuration file of the user."""
+    if not 1 <= port <= 65535:
+        raise ConfigError(f"port {port}: use a number from 1 to 65535")
+    options = {**SERVER_OPTIONS, "server.port": port, "browser.serverPort": port}
+    flags = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in options.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("server.py")), *flags]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Environment of the server: the workspace, and nothing that speaks to others."""
+    return {**os.environ, "STEADYBID_HOME": str(home.absolute()), "DO_NOT_TRACK": "1"}
+
+
+def serve(home: Path, port: int) -> int:
+    """Run the server until it is stopped; gives its exit status."""
+    # a folder of its own keeps configuration files of the present folder out
+    process = subprocess.Popen(command(port), env=environment(home))
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0

@@ -1,0 +1,341 @@
+"""Overview: spend against plan, what is left and how long it lasts, targets, and what changed this hour and why."""
+
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import blocks, charts, figures
+from dashboard.figures import Money, Sums
+from dashboard.session import Sight
+from dashboard.words import NOTHING, change, count, money, number, plain, share
+from domain.errors import OptimizationError, PredictionError
+from domain.goals import Scope, TargetKind
+from domain.phases import PromotionCalendar
+from domain.plans import BidPlan, Decision
+from engine.ahead import Ahead
+
+_AHEAD = {"start_utc": pl.Datetime("us", "UTC"), "spend": pl.Float64}
+
+
+def show(seen: Sight) -> None:
+    """Draw the page."""
+    rows, per = blocks.rows_of(seen)
+    if not rows.height:
+        blocks.headline(f"No report has been read for {plain(seen.account.name)} yet")
+        blocks.empty(
+            "Import reports first.",
+            "Download them from the ad platform, then run this; the page fills by itself.",
+            f"steadybid import FILES --platform {seen.account.platform} --account {seen.account.name}",
+        )
+        return
+    calendar = seen.calendar()
+    ahead, trouble = _ahead(seen)
+    coming = pl.DataFrame(schema=_AHEAD) if ahead is None else ahead.hours.select("start_utc", "spend")
+    reported = seen.kept("budgets", seen.cut, lambda: seen.workspace.reported_budgets(seen.account.name, seen.cut))
+    budget = figures.budget_of(seen.goals(), reported, calendar, seen.hour, seen.account.tz)
+    past = figures.between(rows, budget.start, budget.end)
+    spent = Sums.of(past).spend
+    inside = figures.between(coming, budget.start, budget.end)
+    blocks.headline(*_headline(seen, budget, spent, past, inside))
+    _cards(seen, rows, budget, spent, inside, ahead)
+    if trouble:
+        st.info(plain(trouble), icon=":material/info:")
+    _charts(seen, rows, per, coming, budget, calendar)
+    st.divider()
+    _hour(seen)
+
+
+def _ahead(seen: Sight) -> tuple[Ahead | None, str]:
+    """The rest of the horizon under the saved targets, or why there is none."""
+    try:
+        study = seen.study()
+        return seen.kept("ahead", seen.hour.start, lambda: study.ahead(seen.goals())), ""
+    except (PredictionError, OptimizationError) as error:
+        return None, f"There is no outlook for the rest: {error}"
+
+
+def _headline(seen: Sight, budget: Money, spent: float, past: pl.DataFrame, coming: pl.DataFrame) -> tuple[str, str]:
+    cash, hour = seen.currency, seen.hour
+    under = f"{plain(seen.account.name)} · {seen.known} ({plain(seen.account.timezone)})"
+    if budget.amount is None:
+        return f"{money(spent, cash)} spent on {budget.words}; no budget is set", under
+    used = spent / budget.amount
+    if hour.start >= budget.end:
+        return f"{budget.words.capitalize()} is over: {share(used)} of its budget was spent", under
+    end = figures.run_out(budget.amount - spent, coming, budget.end)
+    gone = (hour.start - budget.start) / (budget.end - budget.start)
+    if end is not None:
+        return f"The budget for {budget.words} will be used up by {seen.when(end)}", under
+    if spent <= 0:
+        return f"The budget for {budget.words} is untouched", under
+    how = f"{share(used)} of the budget after {share(gone)} of {_span_words(budget)}"
+    planned = float(past["expected_spend"].sum())
+    if planned <= 0:
+        return f"{how} is spent", under
+    off = spent / planned - 1
+    lead = (
+        "Spend is on plan"
+        if abs(off) < 0.03
+        else f"Spend is {share(abs(off))} {'above' if off > 0 else 'below'} its plan"
+    )
+    return f"{lead}: {how}", under
+
+
+def _span_words(budget: Money) -> str:
+    return "the day" if budget.words == "today" else budget.words
+
+
+def _cards(
+    seen: Sight, rows: pl.DataFrame, budget: Money, spent: float, coming: pl.DataFrame, ahead: Ahead | None
+) -> None:
+    cash = seen.currency
+    since = figures.between(rows, budget.start if budget.words != "today" else None, None)
+    bought = Sums.of(since)
+    items: list[tuple[str, str, str, str]] = [_left(seen, budget, spent, coming)]
+    roi_target = _target(seen, TargetKind.ROI)
+    decision = seen.decision()
+    roi = _matured_roi(decision, roi_target is not None) or bought.roi
+    if roi_target is None:
+        items.append(("ROI so far", number(roi, 2), "no ROI target is set", "plain"))
+    else:
+        ends = next((r.reached for r in ahead.rows if r.target.kind is TargetKind.ROI and r.target.scope is Scope.ACCOUNT), None) if ahead else None  # fmt: skip
+        over = seen.hour.start >= budget.end
+        toward = f" · plan ends at {number(ends, 2)}" if ends is not None and not over else ""
+        off = None if roi is None else roi / roi_target - 1
+        mood = "plain" if off is None else "good" if off >= -0.005 else "bad"
+        items.append(("ROI so far, estimated final", number(roi, 2), f"{change(off, 1)} against the target of {number(roi_target, 2)}{toward}", mood))  # fmt: skip
+    cap = _target(seen, TargetKind.CPC)
+    recent = figures.between(rows, seen.hour.plus(-24).start, None)
+    plan_cpc = _ratio(float(recent["expected_spend"].sum()), float(recent["expected_clicks"].sum()))
+    cpc = bought.cpc
+    if cap is not None and cpc is not None:
+        off = cpc / cap - 1
+        items.append(("CPC so far", money(cpc, cash, 2), f"{change(off, 1)} against the cap of {number(cap, 2)}", "good" if off <= 0.005 else "bad"))  # fmt: skip
+    else:
+        day = Sums.of(recent).cpc
+        off = day / plan_cpc - 1 if day is not None and plan_cpc is not None else None
+        note = f"last 24 h: {number(day, 2)}" + (f", {change(off)} against plan" if off is not None else "")
+        items.append(("CPC so far", money(cpc, cash, 2), note, "plain"))
+    items.append(("Sales from ads, as reported", money(bought.gmv, cash, 0), f"{number(bought.orders, 0)} orders, {number(bought.clicks, 0)} clicks", "plain"))  # fmt: skip
+    if decision is not None and seen.decisions["expected_spend"][0] is not None:
+        first = seen.decisions.row(0, named=True)
+        note = f"{number(first['expected_clicks'], 0)} clicks, {number(first['expected_orders'], 1)} orders expected"
+        items.append((f"Planned for {seen.local(first['hour']):%H:%M}–{seen.local(first['hour']).hour + 1:02d}:00", money(first["expected_spend"], cash, 0), note, "plain"))  # fmt: skip
+    blocks.cards(items)
+
+
+def _left(seen: Sight, budget: Money, spent: float, coming: pl.DataFrame) -> tuple[str, str, str, str]:
+    cash = seen.currency
+    if budget.amount is None:
+        return "Budget", NOTHING, "set one on the Targets page", "plain"
+    left = budget.amount - spent
+    label = "Budget left" + (" today" if budget.words == "today" else "")
+    if seen.hour.start >= budget.end:
+        return label, money(left, cash, 0), f"of {number(budget.amount, 0)} {cash}; the time for it is over", "plain"
+    of = f"of {number(budget.amount, 0)}"
+    if not coming.height:
+        return label, money(left, cash, 0), of, "plain"
+    end = figures.run_out(left, coming, budget.end)
+    if end is not None:
+        return label, money(left, cash, 0), f"{of}; runs out {seen.when(end)}", "bad"
+    over = max(0.0, left - float(coming["spend"].sum()))
+    ends = "the plan uses all of it" if over < 0.005 * budget.amount else f"about {number(over, 0)} will be left over"
+    return label, money(left, cash, 0), f"{of}; it lasts, and {ends}", "plain"
+
+
+def _matured_roi(decision: Decision | None, wanted: bool) -> float | None:
+    """Estimated final ROI of the clicks so far, as the newest decision saw it."""
+    targets = decision.plan.targets if decision is not None and wanted else None
+    if targets is None:
+        return None
+    found = next((r for r in targets.rows if r.kind == TargetKind.ROI.value and r.group == "account"), None)
+    return found.gained / found.spent if found is not None and found.spent > 0 else None
+
+
+def _target(seen: Sight, kind: TargetKind) -> float | None:
+    """Value of the account's own target of a kind."""
+    return next((t.value for t in seen.goals().of(kind) if t.scope is Scope.ACCOUNT), None)
+
+
+def _ratio(top: float, below: float) -> float | None:
+    return top / below if below > 0 else None
+
+
+# -- charts -------------------------------------------------------------------------------------------------------
+
+
+def _charts(
+    seen: Sight,
+    rows: pl.DataFrame,
+    per: figures.Per,
+    coming: pl.DataFrame,
+    budget: Money,
+    calendar: PromotionCalendar,
+) -> None:
+    start, end, words = blocks.span(seen, calendar, per, "overview")
+    tz, cash = seen.account.tz, seen.currency
+    future = coming if per == "hour" else _by_day(coming, tz)
+    both = pl.concat(
+        [
+            rows.select("start_utc", "spend", pl.col("expected_spend").alias("planned")),
+            figures.between(future, seen.hour.start, None).select("start_utc", pl.col("spend").alias("ahead")),
+        ],
+        how="diagonal",
+    )
+    view = figures.on_clock(figures.between(both, start, end).sort("start_utc"), tz, per)
+    bands = figures.phase_bands(calendar, tz, view)
+    past = figures.between(rows, start, end)
+    off = figures.off_plan(past)
+    title = (
+        f"Spend stayed within {share(off)} of its hourly plan on average" if off is not None else f"Spend over {words}"
+    )
+    promo = blocks.running(calendar, seen)
+    left, right = st.columns([3, 2] if promo else [1, 1])
+    with left:
+        blocks.chart(title, charts.spend_by_time(view, bands, cash), "" if off is not None else "No hour of it was decided by SteadyBid, so there is no plan to compare with.")  # fmt: skip
+    with right:
+        if promo:
+            table = figures.by_phase(rows, coming, calendar, seen.hour)
+            blocks.chart(_phases_title(table), charts.phases_spent(table, cash), _phases_words(table))
+        else:
+            blocks.chart(*_campaigns(seen, start, end))
+    if budget.words != "today":
+        line = figures.on_clock(
+            figures.so_far(rows, figures.between(coming, None, budget.end), budget.start), tz, "hour"
+        )
+        last = line["ahead"].drop_nulls()
+        total = float(last[-1]) if last.len() else None
+        what = f"Planned to end at {money(total, cash, 0)}" if total is not None and coming.height and seen.hour.start < budget.end else f"{money(_last(line, 'spent'), cash, 0)} were spent"  # fmt: skip
+        of = f" of {money(budget.amount, cash, 0)}" if budget.amount else ""
+        blocks.chart(f"{what}{of}", charts.budget_so_far(line, figures.phase_bands(calendar, tz, line), budget.amount, cash))  # fmt: skip
+
+
+def _last(rows: pl.DataFrame, column: str) -> float:
+    told = rows[column].drop_nulls()
+    return float(told[-1]) if told.len() else 0.0
+
+
+def _by_day(coming: pl.DataFrame, tz: object) -> pl.DataFrame:
+    local = pl.col("start_utc").dt.convert_time_zone(str(tz)).dt.truncate("1d")
+    return (
+        coming.group_by(local.dt.convert_time_zone("UTC").alias("start_utc"))
+        .agg(pl.col("spend").sum())
+        .sort("start_utc")
+    )
+
+
+def _phases_title(table: pl.DataFrame) -> str:
+    started = table.filter(pl.col("state") != "to come")
+    over = started.filter((pl.col("state") == "over") & (pl.col("plan") > 0))
+    if not over.height:
+        return "No phase is over yet"
+    worst = over.with_columns((pl.col("spent") / pl.col("plan") - 1).alias("off")).sort(pl.col("off").abs())[-1]
+    name, off = worst["phase"][0], worst["off"][0]
+    return f"Finished phases ended within {share(abs(off))} of their plan" if abs(off) < 0.1 else f"Phase {plain(name)} ended {change(off)} against its plan"  # fmt: skip
+
+
+def _phases_words(table: pl.DataFrame) -> str:
+    running = table.filter(pl.col("state") == "running")
+    budgets = "Plan = the phase's budget where it has one, else what the hours planned." if table["budget"].count() else "Plan = what was planned hour by hour, and the present plan ahead."  # fmt: skip
+    return (f"Now: {plain(running['phase'][0])}. " if running.height else "") + budgets
+
+
+def _campaigns(seen: Sight, start: datetime | None, end: datetime | None) -> tuple[str, Any, str]:
+    series = seen.kept("campaigns", seen.cut, lambda: seen.views.series(seen.account.name, by="campaign", at=seen.cut))
+    table = figures.between(series, start, end).group_by("campaign").agg(pl.col("spend").sum(), pl.col("gmv").sum())
+    top = table.sort("spend", descending=True).head(8).with_row_index("position")
+    total = float(table["spend"].sum())
+    few = share(float(top["spend"].head(2).sum()) / total) if total > 0 else NOTHING
+    title = (
+        f"Two of {count(table.height, 'campaign')} take {few} of the spend" if table.height > 2 else "Spend by campaign"
+    )
+    return title, charts.campaigns_spent(top, seen.currency), "The largest eight, with what they sold."
+
+
+# -- the hour -----------------------------------------------------------------------------------------------------
+
+
+def _hour(seen: Sight) -> None:
+    decision = seen.decision()
+    if decision is None:
+        st.subheader("Nothing has been decided yet")
+        blocks.empty(
+            "SteadyBid has not decided an hour of this account.",
+            "Look at what it would do on the Bids page, or let it decide the present hour (shadow mode sends nothing):",
+            f"steadybid run-hour --account {seen.account.name}",
+        )
+        return
+    plan = decision.plan
+    row = seen.decisions.row(0, named=True)
+    st.subheader(f"What changed at {seen.when(decision.hour.start)}, and why")
+    changed, kept = row["units_set"] + row["units_pause"], row["units_keep"]
+    held = row["units_hold"] + row["units_bid_unknown"]
+    st.write(
+        f"**{count(changed, 'bid')} changed**, {kept:,} kept, {held:,} held or unknown: {plain(plan.reason)}."
+        + _theta_words(seen, plan)
+    )
+    left, right = st.columns([2, 3])
+    with left:
+        _rows(plan)
+    with right:
+        _changes(seen, decision)
+
+
+def _theta_words(seen: Sight, plan: BidPlan) -> str:
+    """How the price of money moved since the hour before."""
+    if plan.targets is None or seen.decisions.height < 2:
+        return ""
+    before = seen.kept(
+        "planned", plan.hour.start, lambda: seen.workspace.journal(seen.account.name).planned(plan.hour, 1)
+    )
+    old = before.filter(pl.col("group") == "account")["theta"].to_list()
+    new = plan.targets.planned().filter(pl.col("group") == "account")["theta"].to_list()
+    if not old or not new or not (0 < old[-1] < float("inf") and 0 < new[-1] < float("inf")):
+        return ""
+    step = new[-1] / old[-1] - 1
+    moved = "stayed" if abs(step) < 0.001 else f"went {'up' if step > 0 else 'down'} {share(abs(step), 1)}"
+    return f" One {plain(seen.currency)} of spend must now return {number(new[-1], 2)} of sales value at the margin; that price of money {moved} since the hour before."  # fmt: skip
+
+
+def _rows(plan: BidPlan) -> None:
+    rows = plan.targets.rows if plan.targets is not None else ()
+    if not rows:
+        st.caption("No target shaped this hour.")
+    for row in rows[:8]:
+        icon = ":material/flag:" if row.binds else ":material/check:"
+        st.markdown(f"{icon} {plain(row.words)}")
+    if len(rows) > 8:
+        st.caption(f"and {count(len(rows) - 8, 'more target')}")
+    if plan.interventions.height:
+        rules = plan.interventions.group_by("rule").len().sort("len", descending=True)
+        words = ", ".join(f"{plain(rule)} ({n})" for rule, n in rules.iter_rows())
+        st.markdown(f":material/shield: Guardrails changed {count(plan.interventions.height, 'bid')}: {words}")
+    if plan.notes:
+        with st.expander("What the forecast says"):
+            for note in plan.notes[:8]:
+                st.caption(plain(note))
+
+
+def _changes(seen: Sight, decision: Decision) -> None:
+    from dashboard.reasons import with_reasons
+
+    changes = seen.kept("changes", decision.hour.start, lambda: seen.views.changes(seen.account.name, decision.hour))
+    if not changes.height:
+        st.caption("No bid differs from the hour before.")
+        return
+    top = changes.head(8).join(with_reasons(seen, decision.plan).select("unit_id", "reason"), on="unit_id", how="left", maintain_order="left")  # fmt: skip
+    top = top.with_columns((100 * (pl.col("bid_cpc") / pl.col("bid_cpc_before") - 1)).alias("change"))
+    st.caption(f"Largest of {count(changes.height, 'change')} against the hour before; all on the Bids page.")
+    blocks.table(
+        top,
+        {
+            "unit_id": st.column_config.TextColumn("unit", width="small"),
+            "campaign": st.column_config.TextColumn("campaign", width="small"),
+            "bid_cpc_before": st.column_config.NumberColumn("bid before", format="%.2f", width="small"),
+            "bid_cpc": st.column_config.NumberColumn("bid", format="%.2f", width="small"),
+            "change": st.column_config.NumberColumn("change", format="%+.0f %%", width="small"),
+            "reason": st.column_config.TextColumn("why", width="large"),
+        },
+    )
