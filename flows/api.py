@@ -11,7 +11,6 @@ import sys
 import threading
 from typing import Any
 
-import sqlalchemy as sa
 import uvicorn
 from prefect.server.api.server import create_app
 from prefect.server.database.orm_models import FlowRun
@@ -30,7 +29,7 @@ def let_schedules_be_stored() -> None:
     column. SQLAlchemy 2.0 left such keys alone; 2.1 asks the property how to store them, and fails where it does
     not say: no schedule would ever start a run. The answer is: not at all, the states have rows of their own.
     """
-    state: Any = sa.inspect(FlowRun).all_orm_descriptors["state"]
+    state: Any = FlowRun.__mapper__.all_orm_descriptors["state"]
     if hasattr(state.inplace, "bulk_dml"):
         state.inplace.bulk_dml(lambda cls, mapping, value: None)
 
