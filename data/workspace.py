@@ -101,7 +101,8 @@ class Workspace:
         """Add an account, or state what was assumed of one that an import made.
 
         Facts that were imported under an assumed time zone are placed anew: their days, and when they were
-        learned. `ConfigError` where the account exists and stated something else.
+        learned. What `account` itself assumes stays assumed. `ConfigError` where the account exists and stated
+        something else.
         """
         there = self._accounts.find(account.name)
         if there is None:
@@ -119,7 +120,7 @@ class Workspace:
                 f"account {account.name!r} holds reports in {there.currency}; choose another name for {account.currency}"
             )
         if differing or there.assumed:
-            restate(self.database, self.warehouse, there, account, now)
+            restate(self.database, self.warehouse, there, account, now, keep_assumed=account.assumed)
         return self.account(account.name)
 
     def ensure_account(
