@@ -15,14 +15,26 @@ import typer.exceptions
 from typer.core import TyperGroup
 
 from cli import accounts, bids, dash, imports, operate, simulation, targets
+from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
 
 class _Commands(TyperGroup):
     """Command group that turns errors into one clear line and an exit status."""
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a reader that goes away early (``| head``) is no failure."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _stop_writing()
+            raise typer.Exit(0) from None
+        return result
+
     def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        make_writable()
         try:
             status = super().main(args=list(args) if args is not None else None, **kwargs)
             sys.exit(status if isinstance(status, int) else 0)
@@ -44,12 +56,31 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             sys.stderr.write("stopped\n")
             sys.exit(130)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+        except OSError as refused:
+            _stop_writing()
+            where = f" {refused.filename}" if refused.filename else ""
+            sys.stderr.write(
+                f"steadybid: the system refused{where}: {refused.strerror or refused}; check that the disk has room "
+                f"and that you may write there. {_kept_trace()}\n"
+            )
+            sys.exit(1)
+        except MemoryError:
+            sys.stderr.write("steadybid: there is not enough memory; import or plan less at once\n")
+            sys.exit(1)
         except Exception as unexpected:
-            sys.stderr.write(f"steadybid: unexpected {type(unexpected).__name__}: {unexpected}\n{_kept_trace()}\n")
+            sys.stderr.write(
+                f"steadybid: unexpected {type(unexpected).__name__}: {unexpected}\n"
+                f"This is an error of SteadyBid itself. {_kept_trace()}; please report it with that file\n"
+            )
             sys.exit(3)
+
+
+def _stop_writing() -> None:
+    """Send what is still to be written nowhere, so that it fails in nobody's face while Python ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # stdout is no file of the system's
 
 
 def _kept_trace() -> str:
@@ -60,8 +91,8 @@ def _kept_trace() -> str:
         path = folder / f"error-{os.getpid()}.txt"
         path.write_text(traceback.format_exc(), encoding="utf-8")
     except OSError:
-        return "This is an error of SteadyBid itself, and its details could not be written down."
-    return f"This is an error of SteadyBid itself; please report it with the file {path}"
+        return "Its details could not be written down"
+    return f"Details: {path}"
 
 
 app = typer.Typer(

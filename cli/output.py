@@ -2,9 +2,31 @@
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+#: Width of a table where nobody looks: in a file, or on the way to another program.
+WIDTH_ELSEWHERE = 160
+
+
+def make_writable() -> None:
+    """Let any text be written, whatever the terminal can show: an odd file name must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def unicode_out() -> bool:
+    """Whether stdout can carry every character."""
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def dash() -> str:
+    """What stands between two numbers, and where there is none."""
+    return "–" if unicode_out() else "-"
 
 
 def clean(value: Any) -> Any:
@@ -25,7 +47,8 @@ def clean(value: Any) -> Any:
 
 def print_json(record: Any) -> None:
     """One JSON document on stdout, nothing else."""
-    sys.stdout.write(json.dumps(clean(record), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(clean(record), ensure_ascii=not unicode_out(), indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def say(text: str = "") -> None:
@@ -38,25 +61,57 @@ def warn(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", right: Sequence[int] = ()) -> None:
-    """A plain table; `right` lists positions of right-aligned columns."""
+def width() -> int:
+    """Columns of the terminal, or those of a wide page where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_ELSEWHERE
+
+
+def number(value: float | None) -> str:
+    """Amount as a person reads it: two decimals, and two digits of what is below a tenth."""
+    if value is None or not math.isfinite(value):
+        return dash()
+    return f"{value:.2g}" if 0.0001 <= abs(value) < 0.0995 else f"{value:,.2f}"
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    right: Sequence[int] = (),
+    total: Sequence[Any] | None = None,
+) -> None:
+    """A plain table; `right` lists positions of right-aligned columns, `total` is a last row below a line."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
-    for position, name in enumerate(columns):
-        shown.add_column(name, justify="right" if position in right else "left", overflow="fold")
+    shown = Table(
+        title=title or None,
+        title_justify="left",
+        show_edge=False,
+        pad_edge=False,
+        box=box.HEAVY_HEAD if unicode_out() else box.ASCII,
+        show_footer=total is not None,
+    )
+    feet = [""] * len(columns) if total is None else [_cell(v) for v in total]
+    for position, (name, foot) in enumerate(zip(columns, feet, strict=True)):
+        side = "right" if position in right else "left"
+        # numbers and short words stay whole; only text is folded where space is short
+        shown.add_column(_cell(name), foot, justify=side, overflow="fold", no_wrap=position in right)
     for row in rows:
         shown.add_row(*(_cell(v) for v in row))
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    console.print(shown)
+    console = Console(width=width(), highlight=False)
+    with console.capture() as text:
+        console.print(shown)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.get().splitlines()))
 
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
+        return dash()
     if isinstance(value, float):
-        return "–" if not math.isfinite(value) else f"{value:,.2f}"
+        return number(value)
     from rich.markup import escape
 
     return escape(str(value))
