@@ -1,9 +1,21 @@
 """Predicts what bids buy: click and conversion rates, order value, conversion delay, price landscape, traffic.
 
-The room offers `SteadyModel` (the `ResponseModel` of live and simulated runs) and its `PredictorSettings`.
+The room offers `SteadyModel` (the `ResponseModel` of live and simulated runs) with its `PredictorSettings`, and rates
+on their own: `fit_rates` and `score_rates` for any log, `save_bundle` and `load_bundle` to keep what was fitted.
 """
 
+from predictors.bundle import load_bundle, manifest_of, save_bundle
+from predictors.logs import RateBundle, fit_rates, score_rates
 from predictors.model import SteadyModel
 from predictors.settings import PredictorSettings
 
-__all__ = ["PredictorSettings", "SteadyModel"]
+__all__ = [
+    "PredictorSettings",
+    "RateBundle",
+    "SteadyModel",
+    "fit_rates",
+    "load_bundle",
+    "manifest_of",
+    "save_bundle",
+    "score_rates",
+]

@@ -20,13 +20,15 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from domain.errors import InsufficientHistory
-from domain.tables import Floats, Ints
+from domain.tables import Bools, Floats, Ints
 from predictors.features import Encoded, Encoder
 from predictors.logistic import Logistic, OneHot, fit_logistic
 from predictors.sums import summed
 
 RIDGES = (100.0, 30.0, 10.0, 3.0, 1.0)
 TREES = (25, 50, 100, 150, 200, 300)
+#: Rows that a fold's models learn from and are judged on, at most: beyond that more rows hardly teach more.
+ROWS_TO_LEARN, ROWS_TO_JUDGE = 200_000, 60_000
 #: Trials that a category's own rate is shrunk by.
 STATISTIC_WORTH = 20.0
 Z80 = 1.2815515655446004
@@ -200,34 +202,39 @@ def _cross_fitted(
 ) -> tuple[RateModel, Floats]:
     """Model, and the log-odds of each row by what had not seen it."""
     folds = np.unique(fold)
-    matrix = one_hot.matrix(data)
-    z_ridge = np.zeros((len(RIDGES), share.size))
-    z_trees = np.zeros((len(TREES), share.size))
+    z_ridge = np.full((len(RIDGES), share.size), np.nan)
+    z_trees = np.full((len(TREES), share.size), np.nan)
     regressions: list[list[Logistic]] = []
     boosters: list[lgb.Booster] = []
     statistics: list[tuple[Floats, ...]] = []
     candidates = list(range(len(RIDGES)))
+    rng = np.random.default_rng(5)
+    judged = np.zeros(share.size, np.bool_)
     for k in folds:
-        inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        inside = _at_most(np.flatnonzero(fold != k), ROWS_TO_LEARN, rng)
+        outside = _at_most(np.flatnonzero(fold == k), ROWS_TO_JUDGE, rng)
+        judged[outside] = True
+        learn, judge = data.take(inside), data.take(outside)
+        learn_matrix, judge_matrix = one_hot.matrix(learn), one_hot.matrix(judge)
         found: list[Logistic] = []
         start = Logistic.constant(rate, one_hot.n_columns)
         for r, ridge in enumerate(RIDGES):
             if r in candidates:
-                start = fit_logistic(matrix[inside], share[inside], weight[inside], ridge, start)
-                z_ridge[r, outside] = start.logits(matrix[outside])
+                start = fit_logistic(learn_matrix, share[inside], weight[inside], ridge, start)
+                z_ridge[r, outside] = start.logits(judge_matrix)
             found.append(start)
         regressions.append(found)
         if len(regressions) == 2 and share.size > 20_000:
             # on large logs two folds are enough to choose the ridge
-            seen = np.isin(fold, folds[:2])
-            losses = [_loss(z[seen], share[seen], weight[seen]).sum() for z in z_ridge]
+            losses = [_loss(z[judged], share[judged], weight[judged]).sum() for z in z_ridge]
             candidates = [int(np.argmin(losses))]
-        booster, tables = _boost(data.take(inside), share[inside], weight[inside])
-        columns = _tree_columns(data.take(outside), tables)
+        booster, tables = _boost(learn, share[inside], weight[inside])
+        columns = _tree_columns(judge, tables)
         for t, trees in enumerate(TREES):
             z_trees[t, outside] = _raw(booster, columns, trees)
         boosters.append(booster)
         statistics.append(tables)
+    z_ridge, z_trees, share, weight = z_ridge[:, judged], z_trees[:, judged], share[judged], weight[judged]
     best_ridge = min(candidates, key=lambda r: _loss(z_ridge[r], share, weight).sum())
     best_trees = int(np.argmin([_loss(z, share, weight).sum() for z in z_trees]))
     z1, z2 = z_ridge[best_ridge], z_trees[best_trees]
@@ -247,12 +254,24 @@ def _cross_fitted(
     if gain.sum() / trials < error:
         gained = gain.sum() / trials
         reason = f"on unseen rows the model gains {gained:.5f} of log loss, less than its noise of {error:.5f}"
-        return constant(reason, scores), plain
+        return constant(reason, scores), _spread(plain, judged)
     members = tuple(
         Member(regressions[i][best_ridge], boosters[i].model_to_string(num_iteration=TREES[best_trees]), statistics[i])
         for i in range(folds.size)
     )
-    return RateModel(encoder, one_hot, members, blend, rate, total, scores, np.zeros(0), notes), z
+    return RateModel(encoder, one_hot, members, blend, rate, total, scores, np.zeros(0), notes), _spread(z, judged)
+
+
+def _at_most(rows: NDArray[np.intp], limit: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The rows, or a random choice of them in their order."""
+    return rows if rows.size <= limit else np.sort(rng.choice(rows, limit, replace=False))
+
+
+def _spread(z: Floats, judged: Bools) -> Floats:
+    """Numbers of judged rows among all rows; NaN elsewhere."""
+    everywhere = np.full(judged.size, np.nan)
+    everywhere[judged] = z
+    return everywhere
 
 
 def _folds(n: int, n_folds: int, group: NDArray[np.int64] | None, order: Floats | None) -> Ints:

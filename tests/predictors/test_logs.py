@@ -1,0 +1,109 @@
+"""Rates on their own: fit, score in input order, leaks, bundles."""
+
+import json
+import zipfile
+
+import numpy as np
+import polars as pl
+import pytest
+
+from domain.errors import ConfigError, SchemaMismatch
+from predictors import fit_rates, load_bundle, manifest_of, save_bundle, score_rates
+
+
+def log(seed: int, n: int = 1500) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    site, hour = rng.integers(0, 12, n), rng.integers(0, 24, n)
+    p = 1 / (1 + np.exp(2.0 - 1.2 * np.random.default_rng(1).standard_normal(12)[site]))
+    return pl.DataFrame(
+        {
+            "hour": hour,
+            "site": [f"s{i}" for i in site],
+            "size": rng.standard_normal(n),
+            "at": np.sort(rng.integers(0, 1000, n)),
+            "click": (rng.random(n) < p).astype(np.int8),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return fit_rates(log(0), "click", time="at")
+
+
+def test_scores_come_in_input_order_with_bands_around_the_mean(bundle):
+    rows = log(5, 300)
+    scored = score_rates(bundle, rows, chunk=70)
+    assert scored.columns == ["row", "mean", "low", "high"]
+    assert scored["row"].to_list() == list(range(300))
+    assert (scored["low"] < scored["mean"]).all()
+    assert (scored["mean"] < scored["high"]).all()
+    mix = np.random.default_rng(0).permutation(300)
+    again = score_rates(bundle, rows[mix])
+    assert np.allclose(scored["mean"].to_numpy()[mix], again["mean"].to_numpy())
+
+
+def test_a_bundle_read_back_scores_the_same(bundle, tmp_path):
+    save_bundle(bundle, tmp_path / "ctr.bundle")
+    rows = log(6, 200)
+    back = load_bundle(tmp_path / "ctr.bundle")
+    assert np.allclose(score_rates(bundle, rows)["mean"], score_rates(back, rows)["mean"], rtol=1e-9)
+    manifest = manifest_of(back)
+    assert manifest["rows"] == 1500
+    assert manifest["window"] == [str(log(0)["at"].min()), str(log(0)["at"].max())]
+    assert manifest["scores"]["blend"] < manifest["scores"]["constant"]
+
+
+def test_an_old_or_broken_bundle_says_what_to_do(bundle, tmp_path):
+    path = tmp_path / "old.bundle"
+    save_bundle(bundle, path)
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    manifest = json.loads(parts["manifest.json"]) | {"format": 0}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, json.dumps(manifest) if name == "manifest.json" else content)
+    with pytest.raises(ConfigError, match="fit it anew"):
+        load_bundle(path)
+    (tmp_path / "no.bundle").write_bytes(b"not a zip")
+    with pytest.raises(ConfigError, match="not a bundle"):
+        load_bundle(tmp_path / "no.bundle")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_bundle(tmp_path / "missing.bundle")
+
+
+def test_a_column_that_gives_the_label_away_is_reported_and_left_out():
+    rows = log(2)
+    told = pl.Series("converted_at", np.where(rows["click"].to_numpy() == 1, rows["at"].to_numpy() + 5.0, np.nan))
+    leaky = rows.with_columns(told.fill_nan(None))
+    found = fit_rates(leaky, "click")
+    assert found.leaks == ("converted_at",)
+    assert any("leak" in note for note in found.notes)
+    plain = fit_rates(rows, "click")
+    assert np.allclose(score_rates(found, leaky)["mean"], score_rates(plain, rows)["mean"])
+
+
+def test_ignored_columns_change_nothing():
+    rows = log(3)
+    other = rows.with_columns(pl.Series("later", np.random.default_rng(1).standard_normal(rows.height)))
+    one = score_rates(fit_rates(rows, "click"), rows)
+    two = score_rates(fit_rates(other, "click", ignore=["later"]), other)
+    assert np.array_equal(one["mean"], two["mean"])
+
+
+def test_labels_that_are_none_are_refused():
+    rows = log(4, 100)
+    with pytest.raises(SchemaMismatch, match="must hold 0 and 1"):
+        fit_rates(rows.with_columns(pl.col("click") * 3), "click")
+    with pytest.raises(SchemaMismatch, match="not in the log"):
+        fit_rates(rows, "conversion")
+    with pytest.raises(SchemaMismatch, match="weight column"):
+        fit_rates(rows.with_columns(w=pl.lit(-1.0)), "click", weight="w")
+
+
+def test_rows_without_a_label_teach_nothing():
+    rows = log(7)
+    gaps = rows.with_columns(click=pl.when(pl.int_range(pl.len()) % 10 == 0).then(None).otherwise(pl.col("click")))
+    found = fit_rates(gaps, "click")
+    assert found.rows == 1350
+    assert any("150 rows without a label" in note for note in found.notes)
