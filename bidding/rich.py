@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bidding import curves, laminar_kernels, rich_kernels
-from bidding.certificate import certify, unit_prices
+from bidding.certificate import Mix, certify, unit_prices
 from domain.errors import SolverFailed
 from domain.problem import Problem, RowKind, Solution
 from domain.tables import Bools, Floats, Ints
@@ -59,8 +59,11 @@ class RichSolver:
         curves.checked(problem)
         if problem.bids.shape[0] == 0:
             raise SolverFailed("rich: no units")
-        state = _Dual.of(problem)
-        warm = self.start is not None and self.start.shape == (len(problem.rows),)
+        return self.descended(Dual.of(problem))
+
+    def descended(self, state: "Dual") -> Solution:
+        """Run the stages on a problem that is laid out already."""
+        warm = self.start is not None and self.start.shape == (len(state.problem.rows),)
         y = np.maximum(self.start, 0.0) if warm and self.start is not None else state.first_multipliers()
         for epsilon, sample, tol in STAGES[2:] if warm else STAGES:
             y = state.stage(y, epsilon, sample, tol, hair=HAIR if tol < HAIR else 0.0)
@@ -86,7 +89,7 @@ def _better(found: Solution, best: Solution) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dual:
+class Dual:
     """A problem laid out for the two loops; rows are sorted into inner ones (by group) and outer ones."""
 
     problem: Problem
@@ -104,7 +107,8 @@ class _Dual:
     reference: Floats
 
     @classmethod
-    def of(cls, problem: Problem) -> "_Dual":
+    def of(cls, problem: Problem, covers: Bools | None = None) -> "Dual":
+        """Lay a problem out; `covers` (n_rows, n_groups) makes all rows outer ones that hold these groups' units."""
         groups, rows = problem.groups, problem.rows
         n, levels = (int(k) for k in problem.bids.shape)
         n_groups = len(groups.names)
@@ -123,7 +127,7 @@ class _Dual:
         order, begin, _stop = trees.unit_ranges(groups.parent, groups.leaf)
         parents = np.zeros(n_groups, np.bool_)
         parents[groups.parent[1:]] = True
-        is_inner = ~parents[rows.group] if len(rows) else np.zeros(0, np.bool_)
+        is_inner = ~parents[rows.group] if len(rows) and covers is None else np.zeros(len(rows), np.bool_)
         inner = np.flatnonzero(is_inner)
         inner = inner[np.argsort(rows.group[inner], kind="stable")]
         outer = np.flatnonzero(~is_inner)
@@ -135,11 +139,11 @@ class _Dual:
         for kind, column in ((RowKind.CPC, 2), (RowKind.CPA, 3)):
             at = rows.kind == kind
             weights[at, column] = -rows.target[at]
-        covers = np.zeros((outer.size, n_groups), np.bool_)
-        for k, r in enumerate(outer):
-            covers[k, rows.group[r]] = True
+        if covers is None:
+            covers = np.zeros((outer.size, n_groups), np.bool_)
+            covers[np.arange(outer.size), rows.group[outer]] = True
             for g in range(1, n_groups):
-                covers[k, g] |= covers[k, groups.parent[g]]
+                covers[:, g] |= covers[:, groups.parent[g]]
         return cls(
             problem, cost, level, rates, order, begin, begin + direct, inner, outer, row_at, weights, covers,
             np.ones(n_groups),
@@ -167,12 +171,12 @@ class _Dual:
     def stage(self, y: Floats, epsilon: float, sample: int, tol: float, hair: float) -> Floats:
         """Minimise the smoothed dual from y; right sides are tightened by `hair` times their rows' scale."""
         right = self.problem.rows.right.copy()
-        prices = self._prices(y)
+        prices = self.prices(y)
         self.reference[:] = np.maximum(prices[:, 0], 1e-12 * max(float(prices[:, 0].max()), 1e-300))
         y_in, y_out = y[self.inner].copy(), y[self.outer].copy()
         value, totals, bends = self._inner(y_in, y_out, right, epsilon, sample, tol)
         if hair > 0.0:
-            scale = self._scales(totals)
+            scale = self.scales(totals)
             right = right - hair * scale
             value, totals, bends = self._inner(y_in, y_out, right, epsilon, sample, tol)
         w = self.weights[self.outer]
@@ -180,19 +184,22 @@ class _Dual:
         for _ in range(60 if self.outer.size else 0):
             left = np.where(self.covers.T, totals @ w.T, 0.0).sum(axis=0)
             gradient = right[self.outer] - left
-            scale = np.maximum(self._scales(totals)[self.outer], 1e-300)
+            scale = np.maximum(self.scales(totals)[self.outer], 1e-300)
             free = (y_out > 0) | (gradient < 0)
             if not free.any() or float(np.max(np.abs(gradient[free]) / scale[free])) <= tol:
                 break
             if damping > 1e6:
                 break
             price = max(float(prices[:, 0].max()), 1e-300)
-            hessian = np.einsum("rg,ra,gab,sb,sg->rs", covers, w, bends, w, covers, optimize=True)
+            bent = (covers[:, :, None] * np.einsum("ra,gab->rgb", w, bends)).reshape(w.shape[0], -1)
+            hessian = bent @ (covers[:, :, None] * w[:, None, :]).reshape(w.shape[0], -1).T
             # Levenberg: with damping 1 a row that is off by a percent moves the price by a percent.
             hessian += np.diag(damping * scale * w[:, 0] / price)
             move = np.zeros_like(y_out)
             move[free] = np.linalg.solve(hessian[np.ix_(free, free)], -gradient[free])
-            length = min(1.0, 0.7 * price / max(float(np.abs(move) @ w[:, 0]), 1e-300))
+            # No group's price of spend moves by more than 70 % in one step.
+            change = covers.T @ (np.abs(move) * w[:, 0])
+            length = min(1.0, float(np.min(0.7 * np.maximum(prices[:, 0], 1e-3 * price) / np.maximum(change, 1e-300))))
             y_new = np.maximum(y_out + length * move, 0.0)
             slope = min(float(gradient @ (y_new - y_out)), 0.0)
             trial_in = y_in.copy()
@@ -200,7 +207,7 @@ class _Dual:
             if trial <= value + 1e-4 * slope + 1e-12 * abs(value):
                 damping = max(0.05 * damping, 1e-8)
                 y_in, y_out, value, totals, bends = trial_in, y_new, trial, t_new, b_new
-                prices = self._prices(self._joined(y_in, y_out))
+                prices = self.prices(self._joined(y_in, y_out))
             else:
                 damping = max(10.0 * damping, 1e-4)
         return self._joined(y_in, y_out)
@@ -223,12 +230,12 @@ class _Dual:
         z[:, 1:] *= -1.0
         return np.ascontiguousarray(z)
 
-    def _prices(self, y: Floats) -> Floats:
+    def prices(self, y: Floats) -> Floats:
         """(n_groups, 4) prices of spend, gmv, clicks, orders for the units that hang on each group."""
         price, gmv, clicks, orders = unit_prices(self.problem, y)
         return np.column_stack([price, gmv, clicks, orders])
 
-    def _scales(self, totals: Floats) -> Floats:
+    def scales(self, totals: Floats) -> Floats:
         rows = self.problem.rows
         up = totals.copy()
         for g in range(up.shape[0] - 1, 0, -1):
@@ -242,10 +249,9 @@ class _Dual:
 
     def answer(self, y: Floats, epsilon: float) -> Solution:
         """Two-level mixes of the smoothed answer at y, certified on the raw tables."""
-        problem = self.problem
-        n = int(problem.bids.shape[0])
+        problem, n = self.problem, int(self.problem.bids.shape[0])
         lower, upper, share = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
-        prices = self._prices(y)
+        prices = self.prices(y)
         kernels.answers(
             np.ascontiguousarray(problem.spend), np.ascontiguousarray(problem.clicks), self.cost, self.level,
             self.rates, self.order, self.begin, self.stop, prices, epsilon, self.reference, lower, upper, share,
@@ -254,10 +260,14 @@ class _Dual:
         mass = 1.0 + prices[:, 1]
         cvr = self.rates[:, 1] if problem.orders is not None else 0.0
         offset = prices[leaf, 2] / mass[leaf] + cvr * (prices[:, 3] / mass)[leaf]
+        return self.certified((lower, upper, share), (prices[:, 0] / mass)[leaf], offset, y)
+
+    def certified(self, mix: Mix, theta: Floats, offset: Floats, y: Floats) -> Solution:
+        """Measure an answer on the raw tables."""
         return certify(
-            problem,
-            (lower, upper, share),
-            theta=(prices[:, 0] / mass)[leaf],
+            self.problem,
+            mix,
+            theta=theta,
             offset=offset,
             multipliers=y,
             unreachable=np.zeros(0, np.int64),
