@@ -16,15 +16,17 @@ CHUNK = 50_000
 
 
 def tables(rng: np.random.Generator, units: int, levels: int) -> dict[str, np.ndarray]:
-    """float32 response tables (units, levels) and per-unit click value and cvr."""
+    """float32 response tables (units, levels), per-unit click value and cvr, and the landscapes they sample."""
     out = {name: np.empty((units, levels), np.float32) for name in ("bids", "clicks", "spend", "gmv", "orders")}
     value, cvr = np.empty(units), np.empty(units)
+    landscape = {name: np.empty(units) for name in ("median", "spread", "offers")}
     grid = np.linspace(-2.5, 2.5, levels)
     for at in range(0, units, CHUNK):
         part = slice(at, min(at + CHUNK, units))
         n = part.stop - part.start
         median, spread = np.exp(rng.normal(0, 0.6, n)), rng.uniform(0.3, 1.2, n)
         offers = np.exp(rng.normal(3, 1, n))
+        landscape["median"][part], landscape["spread"][part], landscape["offers"][part] = median, spread, offers
         cvr[part] = np.exp(rng.normal(-3, 0.5, n))
         # Pareto tail of order values: a few units carry much of the gmv.
         value[part] = cvr[part] * 40 * (1 + rng.pareto(2.5, n))
@@ -35,7 +37,7 @@ def tables(rng: np.random.Generator, units: int, levels: int) -> dict[str, np.nd
         out["spend"][part] = (offers * median * np.exp(spread**2 / 2))[:, None] * ndtr(z - spread[:, None])
         out["gmv"][part] = value[part, None] * clicks
         out["orders"][part] = cvr[part, None] * clicks
-    return {**out, "value": value, "cvr": cvr}
+    return {**out, **landscape, "value": value, "cvr": cvr}
 
 
 @njit(cache=True)
