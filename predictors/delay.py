@@ -13,9 +13,9 @@ forecasts miss by, is integrated out under a gamma prior (mean kappa0, shape c):
     log L = sum_a n_a log f(a) - (c + sum_a n_a) log(c / kappa0 + sum_h m_h F(age_h))
 
 (p0, tau, k) have a wide normal prior on (logit, log, log) scale, the posterior is taken as normal around its
-mode, and F is averaged over it. Each kind of phase may have its own law: it does where the evidence of
-separate laws (deviations of sd 0.35 around the pooled one) beats the evidence of one law for all. At last
-the ages that saw more or fewer orders than the law says pull F toward the life table.
+mode, and F is averaged over it. Each kind of phase may have its own law: one law for all and separate laws
+(deviations of sd 0.5 around the pooled one) are averaged by their evidence. At last the ages that saw more or
+fewer orders than the law says pull F toward the life table.
 """
 
 import math
@@ -28,12 +28,12 @@ from numba import njit
 from domain.tables import Floats, Ints
 from predictors.sums import summed
 
-#: Log-evidence by which separate laws per phase must win.
+#: Prior log-odds against separate laws per phase.
 SEPARATE_LAWS_MARGIN = 2.0
 #: Spread of a phase's own law around the pooled one: logit p0, log tau, log k.
-OWN_LAW_SD = np.array([0.35, 0.35, 0.15])
+OWN_LAW_SD = np.array([0.5, 0.5, 0.15])
 #: Relative spread of a phase's conversion level around the account's.
-OWN_LEVEL_SD = 0.10
+OWN_LEVEL_SD = 0.07
 #: Orders that the parametric law is worth at each age against the life table.
 LIFE_TABLE_PRIOR = 40.0
 #: Logarithms of the steps waited, for speed.
@@ -110,8 +110,8 @@ class DelayLaw:
         Length of a step: 1 or 24 hours.
     mean_lag_steps, mean_lag_sd
         Mean time from the start of the click's step to its orders under the pooled law, and its error.
-    separate
-        Whether kinds of phases have laws of their own.
+    own_laws
+        Chance that kinds of phases have laws of their own.
     learned_from
         Orders that taught it.
     """
@@ -121,7 +121,7 @@ class DelayLaw:
     step_hours: int
     mean_lag_steps: float
     mean_lag_sd: float
-    separate: bool
+    own_laws: float
     learned_from: float
 
     def share_told_whole(self, kind: Ints, age_steps: Ints) -> Floats:
@@ -168,39 +168,46 @@ def _learned(counts: DelayCounts, prior: DelayPrior, step_hours: int, by_phase: 
     reach = _reach(arrived, exposed)
     pooled, covariance, _ = _fit(prior.centre, np.diag(_WIDE**-2), arrived[:reach], exposed[:reach], level_shape, 1.0)
     level = (level_shape + arrived.sum()) / (level_shape + exposed @ _share(pooled, n_ages))
-    centres, spreads = [pooled] * n_kinds, [covariance] * n_kinds
-    separate = False
+    scenarios = np.empty((6, n_kinds, n_ages))
+    scenarios[:] = _scenarios(pooled, covariance, arrived, exposed)[:, None]
     seen = [k for k in range(n_kinds) if counts.arrived[k].sum() >= 20]
+    gain, found = 0.0, dict[int, tuple[Floats, Floats]]()
     if by_phase and len(seen) > 1:
-        own = np.diag(1.0 / (OWN_LAW_SD**2 + np.diag(covariance)))
-        gain = 0.0
-        found: dict[int, tuple[Floats, Floats]] = {}
+        near = np.diag(1.0 / (OWN_LAW_SD**2 + np.diag(covariance)))
         for k in seen:
             n, m = counts.arrived[k], counts.exposed[k]
             r = _reach(n, m)
-            mode, cov, evidence = _fit(pooled, own, n[:r], m[:r], 1 / OWN_LEVEL_SD**2, level)
+            mode, spread, evidence = _fit(pooled, near, n[:r], m[:r], 1 / OWN_LEVEL_SD**2, level)
             gain += evidence - _log_likelihood(pooled, n[:r], m[:r], 1 / OWN_LEVEL_SD**2, level)
-            found[k] = (mode, cov)
-        separate = gain > SEPARATE_LAWS_MARGIN
-        if separate:
-            for k, (mode, cov) in found.items():
-                centres[k], spreads[k] = mode, cov
-            for k in set(range(n_kinds)) - set(found):
-                spreads[k] = covariance + np.diag(OWN_LAW_SD**2)
-    scenarios = np.empty((6, n_kinds, n_ages))
-    share = np.empty((n_kinds, n_ages))
-    for k in range(n_kinds):
-        if k and not separate:
-            scenarios[:, k], share[k] = scenarios[:, 0], share[0]
-            continue
-        scenarios[:, k] = _cubature(centres[k], spreads[k], n_ages)
-        mean = scenarios[:, k].mean(0)
-        n, m = (counts.arrived[k], counts.exposed[k]) if separate else (arrived, exposed)
-        share[k] = _toward_life_table(mean, n, m)
-        scenarios[:, k] += share[k] - mean
+            found[k] = (mode, spread)
+    chance = float(1.0 / (1.0 + np.exp(SEPARATE_LAWS_MARGIN - gain)))
+    if by_phase and arrived.any():
+        unseen = (pooled, covariance + np.diag(OWN_LAW_SD**2))
+        for k in range(n_kinds):
+            if len(seen) > 1 or k not in seen:
+                own = _scenarios(*found.get(k, unseen), counts.arrived[k], counts.exposed[k])
+                scenarios[:, k] = _averaged(scenarios[:, k], own, chance)
     np.clip(scenarios, 0.0, 1.0, out=scenarios)
     lag, lag_sd = _mean_lag(pooled, covariance)
-    return DelayLaw(share, scenarios, step_hours, lag, lag_sd, separate, float(arrived.sum()))
+    return DelayLaw(scenarios.mean(0), scenarios, step_hours, lag, lag_sd, chance, float(arrived.sum()))
+
+
+def _scenarios(centre: Floats, covariance: Floats, arrived: Floats, exposed: Floats) -> Floats:
+    """(6, n_ages) F at the posterior's cubature points, pulled toward the life table together."""
+    points = _cubature(centre, covariance, arrived.size)
+    mean = points.mean(0)
+    return points + (_toward_life_table(mean, arrived, exposed) - mean)
+
+
+def _averaged(one: Floats, other: Floats, chance: float) -> Floats:
+    """Scenarios of a mixture: its mean, and a spread that holds those of both and their distance."""
+    first, second = one.mean(0), other.mean(0)
+    mean = (1 - chance) * first + chance * second
+    spread = np.sqrt((1 - chance) * (one - first) ** 2 + chance * (other - second) ** 2)
+    apart = np.sqrt(chance * (1 - chance)) * (second - first)
+    # pairs of points lie on both sides of the mean
+    sign = np.where(np.arange(6) % 2 == 0, 1.0, -1.0)[:, None]
+    return mean + np.sign(one - first) * spread + sign * apart
 
 
 def _fit(

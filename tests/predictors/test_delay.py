@@ -67,7 +67,7 @@ def test_uncertainty_shrinks_as_orders_come_in():
 def test_a_phase_with_another_law_gets_its_own():
     quick, slow = law(0.7, 3.0), law(0.15, 24.0)
     found = learn_delay(counts(np.random.default_rng(3), 120, [slow, quick], rate=200.0), PRIOR)
-    assert found.separate
+    assert found.own_laws > 0.9
     assert found.share[0, 11] == pytest.approx(slow[11], abs=0.05)
     assert found.share[1, 11] == pytest.approx(quick[11], abs=0.05)
 
@@ -75,7 +75,7 @@ def test_a_phase_with_another_law_gets_its_own():
 def test_phases_with_the_same_law_share_it():
     same = law(0.45, 18.0)
     found = [learn_delay(counts(np.random.default_rng(s), 120, [same] * 4), PRIOR) for s in range(6)]
-    assert sum(f.separate for f in found) <= 1
+    assert sum(f.own_laws > 0.5 for f in found) <= 1
 
 
 def test_a_law_outside_the_family_is_followed_by_the_life_table():
