@@ -32,7 +32,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(0) from None
         return result
 
-    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         kwargs["standalone_mode"] = False
         make_writable()
         try:

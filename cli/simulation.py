@@ -28,14 +28,14 @@ def simulate(
 ) -> None:
     """Run a promotion hour by hour through the very cycle that live accounts use, and compare."""
     from evaluation.results import to_json
-    from evaluation.simulate import POLICIES
+    from evaluation.simulate import ALL_POLICIES
     from evaluation.simulate import simulate as run_all
     from market import load_scenario
 
     wanted = [name.strip() for name in policy.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in POLICIES]
+    unknown = [name for name in wanted if name not in ALL_POLICIES]
     if unknown or not wanted:
-        raise ConfigError(f"--policy {policy!r}: unknown {unknown}; choose from {', '.join(POLICIES)}")
+        raise ConfigError(f"--policy {policy!r}: unknown {unknown}; choose from {', '.join(ALL_POLICIES)}")
     if len(set(wanted)) != len(wanted):
         raise ConfigError(f"--policy {policy!r}: a policy stands twice")
     numbers = parse_seeds(seeds)

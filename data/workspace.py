@@ -17,7 +17,7 @@ from data.catalog import ingest_catalog
 from data.control import CalendarEdit, Control, Said, TargetEdit
 from data.database import Database
 from data.entities import read_entities, store_entities
-from data.imports import IngestResult, Source, list_imports, list_quarantine
+from data.imports import IngestResult, Source, enter, list_imports, list_quarantine, prepare, reasons_of, was_read
 from data.ingest import FACT_TABLE, STORED_FACTS, Ingestion
 from data.journal import SqlJournal
 from data.restate import restate
@@ -189,6 +189,30 @@ class Workspace:
         owner, _ = self.ensure_account(account, currency=None, now=now)
         source = Source("catalog", file, sha256, learned_at=learned_at)
         return ingest_catalog(self.database, self.warehouse, owner.name, rows, quarantined, source, now)
+
+    def enter_file(
+        self,
+        account: str,
+        *,
+        report: str,
+        file: str,
+        sha256: str,
+        quarantined: pl.DataFrame,
+        rows: tuple[int, int, int],
+        now: datetime,
+    ) -> None:
+        """Enter a file that tells a state, such as a bulk sheet, with its quarantine; `rows`: new, same, changed.
+
+        The very same file is entered once.
+        """
+        source, name = Source(report, file, sha256), self.account(account).name
+        with self.database.read() as connection:
+            if was_read(connection, name, source):
+                return
+        entry = prepare(self.warehouse, name, source, quarantined, now, read_before=False)
+        result = IngestResult(*rows, quarantined.height, (), reasons_of(quarantined))
+        with self.database.write() as connection:
+            enter(connection, self.warehouse, entry, result)
 
     def store_bids(
         self, account: str, bids: BidTable, entities: pl.DataFrame | None = None, *, learned_at: datetime

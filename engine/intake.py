@@ -1,11 +1,13 @@
 """What a file says, put where the workspace keeps it: reports, catalogs and bulk sheets, from the inbox or by hand."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from connectors import BulkReading, CatalogReading, FileReading
 from data import Workspace
 from domain.errors import FileRefused
+from domain.time import Hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class Stored:
     ----------
     rows_new, rows_unchanged, rows_superseded
         Rows that were told for the first time, as known before, and otherwise than before.
+    rows_quarantined, reasons
+        Rows set aside, by the reader or by the warehouse, and how many for each reason.
     warnings
         What a person should know.
     """
@@ -23,6 +27,8 @@ class Stored:
     rows_new: int
     rows_unchanged: int
     rows_superseded: int
+    rows_quarantined: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
     warnings: tuple[str, ...] = ()
 
 
@@ -60,7 +66,7 @@ def store(
     if reading.error is not None:
         raise FileRefused(reading.error)
     if isinstance(reading, BulkReading):
-        return _store_sheet(workspace, account, reading, learned_at or now)
+        return _store_sheet(workspace, account, reading, learned_at or now, now)
     if isinstance(reading, CatalogReading):
         result = workspace.ingest_catalog(
             account,
@@ -85,15 +91,48 @@ def store(
             report_lag_hours=report_lag_hours,
             learned_at=learned_at,
         )
-    return Stored(result.rows_new, result.rows_unchanged, result.rows_superseded, tuple(result.warnings))
+    return Stored(
+        result.rows_new,
+        result.rows_unchanged,
+        result.rows_superseded,
+        result.rows_quarantined,
+        result.reasons,
+        tuple(result.warnings),
+    )
 
 
-def _store_sheet(workspace: Workspace, account: str, sheet: BulkReading, learned_at: datetime) -> Stored:
+def _store_sheet(workspace: Workspace, account: str, sheet: BulkReading, learned_at: datetime, now: datetime) -> Stored:
     """Live bids, ids, daily budgets, and the units that no report has named yet."""
-    known = workspace.units(account)
-    new = sheet.declared_units.join(known, on="unit_id", how="anti", maintain_order="left")
-    if new.height:
-        workspace.declare_units(account, new, learned_at=learned_at)
+    new, changed, same = _compared(workspace, account, sheet, learned_at)
+    undeclared = sheet.declared_units.join(workspace.units(account), on="unit_id", how="anti", maintain_order="left")
+    if undeclared.height:
+        workspace.declare_units(account, undeclared, learned_at=learned_at)
     workspace.store_bids(account, sheet.bids, sheet.entities, learned_at=learned_at)
     workspace.store_budgets(account, sheet.budgets(learned_at))
-    return Stored(new.height, sheet.units.height - new.height, 0, tuple(sheet.warnings))
+    told = Stored(new, same, changed, sheet.quarantined.height, sheet.reasons, tuple(sheet.warnings))
+    workspace.enter_file(
+        account,
+        report=sheet.report,
+        file=sheet.file,
+        sha256=sheet.sha256,
+        quarantined=sheet.quarantined,
+        rows=(told.rows_new, told.rows_unchanged, told.rows_superseded),
+        now=now,
+    )
+    return told
+
+
+def _compared(workspace: Workspace, account: str, sheet: BulkReading, at: datetime) -> tuple[int, int, int]:
+    """How many units and campaigns of a sheet are new, told otherwise than before, and told as before."""
+    known = workspace.asof(account).at(Hour.containing(at, workspace.account(account).tz).plus(1))
+    live = known.live_bids.rows.filter("known")
+    pairs = (
+        (sheet.bids.rows, live, "unit_id", ("bid_cpc", "state")),
+        (sheet.budgets(at), known.budgets, "campaign", ("daily_budget",)),
+    )
+    new = changed = 0
+    for told, before, key, values in pairs:
+        unheard = told.join(before, on=key, how="anti").height
+        other = told.join(before, on=(key, *values), how="anti", nulls_equal=True).height
+        new, changed = new + unheard, changed + other - unheard
+    return new, changed, sheet.units.height + sheet.campaigns.height - new - changed
