@@ -7,6 +7,7 @@ is used the same way when its URL is given.
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -85,7 +86,13 @@ class Database:
                 if self._engine is not None:  # inherited through a fork: its connections are the parent's
                     self._engine.dispose(close=False)
                 self._engine, self._owner = _engine(self.url), os.getpid()
+                weakref.finalize(self, _dispose, self._engine, self._owner).atexit = False
             return self._engine
+
+
+def _dispose(engine: sa.Engine, owner: int) -> None:
+    if os.getpid() == owner:
+        engine.dispose()
 
 
 def _engine(url: str) -> sa.Engine:

@@ -11,6 +11,7 @@ learned now. A `learned_at` that the caller states holds for all rows.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,7 +26,7 @@ from data.localtime import periods
 from data.schema import imports
 from data.warehouse import LiveFile, Warehouse
 from domain.account import Account
-from domain.errors import ConfigError, DataError, StoreBusy
+from domain.errors import ConfigError, DataError
 from domain.tables import FACT_KEY, FACTS, QUARANTINE, UTC_TIME, check, empty
 
 FACT_TABLE = "reports"
@@ -42,7 +43,7 @@ STORED_FACTS: Mapping[str, pl.DataType] = {
 
 VALUES = tuple(name for name in FACTS if name not in FACT_KEY and name != "row_number")
 _COVER = ("start_local", "campaign")
-_ATTEMPTS = 8
+_ATTEMPTS = 3
 
 
 class Ingestion:
@@ -68,14 +69,24 @@ class Ingestion:
         quarantined = pl.concat([quarantined, aside])
         for _ in range(_ATTEMPTS):
             try:
-                return self._once(rows, quarantined, source, now)
+                return self._once(rows, quarantined, source, now, None)
             except IntegrityError:
                 continue  # another import of this account came between: compare again
-        raise StoreBusy(f"{source.file}: other imports into {self._account.name!r} keep coming between; try again")
+        with self._database.write() as turn:  # they keep coming between: compare while they wait
+            self._warehouse.take_turn(turn, self._account.name)
+            return self._once(rows, quarantined, source, now, turn)
 
-    def _once(self, rows: pl.DataFrame, quarantined: pl.DataFrame, source: Source, now: datetime) -> IngestResult:
+    def _once(
+        self,
+        rows: pl.DataFrame,
+        quarantined: pl.DataFrame,
+        source: Source,
+        now: datetime,
+        turn: sa.Connection | None,
+    ) -> IngestResult:
+        """Compare and store; in the transaction `turn` where there is one, else in one of its own."""
         name, span = self._account.name, _span(rows)
-        with self._database.read() as connection:
+        with self._database.read() if turn is None else nullcontext(turn) as connection:
             warnings = self._refuse_mixtures(connection, source)
             files = self._warehouse.live(connection, name, FACT_TABLE, part=source.report, between=span) if span else []
             seq = self._warehouse.next_seq(connection, name, FACT_TABLE)
@@ -102,7 +113,7 @@ class Ingestion:
             staged.append(
                 self._warehouse.stage(FACT_TABLE, facts, part=source.report, first_start=first, last_start=last)
             )
-        with self._database.write() as connection:
+        with self._database.write() if turn is None else nullcontext(turn) as connection:
             self._refuse_mixtures(connection, source)  # again: now nobody can come between
             enter(connection, self._warehouse, entry, result, None if span is None else (span[0][:10], span[1][:10]))
             self._warehouse.register(connection, name, staged, seq)

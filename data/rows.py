@@ -1,14 +1,15 @@
 """Rows of one account in one table of the warehouse: read once, kept up to date, added to in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 
 import polars as pl
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from data.database import Database
-from data.warehouse import Warehouse
-from domain.errors import StoreBusy
+from data.warehouse import Staged, Warehouse
 from domain.tables import BIDS, BUDGETS, CATALOG, REPORT, UNITS, UTC_TIME, check
 
 _STORED: Mapping[str, pl.DataType] = {"account": pl.String(), "seq": pl.Int64()}
@@ -25,7 +26,7 @@ STORED_BUDGETS: Mapping[str, pl.DataType] = {**BUDGETS, **_STORED}
 #: What the trader says of goods; `assumed` marks what counts as always known.
 STORED_CATALOG: Mapping[str, pl.DataType] = {**CATALOG, **_LEARNED, "assumed": pl.Boolean(), **_STORED}
 
-_ATTEMPTS = 8
+_ATTEMPTS = 3
 
 
 class Rows:
@@ -72,25 +73,28 @@ def add(database: Database, warehouse: Warehouse, make: Make) -> None:
     so that it can compare with what that one stored.
     """
     for _ in range(_ATTEMPTS):
-        places: dict[str, int] = {}
-        wanted = [(rows, frame) for rows, frame in make() if frame.height]
-        if not wanted:
-            return
-        account = wanted[0][0].account
-        with database.read() as connection:
-            for rows, _frame in wanted:
-                places[rows.table] = warehouse.next_seq(connection, account, rows.table)
-        staged = []
-        for rows, frame in wanted:
-            marked = frame.with_columns(
-                pl.lit(account).alias("account"), pl.lit(places[rows.table], pl.Int64()).alias("seq")
-            )
-            staged.append((warehouse.stage(rows.table, check(marked, rows.schema, rows.table)), places[rows.table]))
         try:
-            with database.write() as connection:
-                for file, place in staged:
-                    warehouse.register(connection, account, [file], place)
+            _add_once(database, warehouse, make, None)
             return
         except IntegrityError:
             continue
-    raise StoreBusy("other writers keep storing rows of this account at the same moment; try again")
+    with database.write() as turn:  # others keep coming between: compare while they wait
+        warehouse.take_turn(turn, make()[0][0].account)
+        _add_once(database, warehouse, make, turn)
+
+
+def _add_once(database: Database, warehouse: Warehouse, make: Make, turn: sa.Connection | None) -> None:
+    wanted = [(rows, frame) for rows, frame in make() if frame.height]
+    if not wanted:
+        return
+    account = wanted[0][0].account
+    with database.read() if turn is None else nullcontext(turn) as connection:
+        places = {rows.table: warehouse.next_seq(connection, account, rows.table) for rows, _ in wanted}
+    staged: list[tuple[Staged, int]] = []
+    for rows, frame in wanted:
+        place = places[rows.table]
+        marked = frame.with_columns(pl.lit(account).alias("account"), pl.lit(place, pl.Int64()).alias("seq"))
+        staged.append((warehouse.stage(rows.table, check(marked, rows.schema, rows.table)), place))
+    with database.write() if turn is None else nullcontext(turn) as connection:
+        for file, place in staged:
+            warehouse.register(connection, account, [file], place)

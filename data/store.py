@@ -182,7 +182,7 @@ class AccountStore:
             self._declared.until(cut)
             .sort("learned_at", "seq", maintain_order=True)
             .unique("unit_id", keep="last")
-            .sort("position")
+            .sort("position", "unit_id")
             .select(list(UNITS))
         )
         # A campaign that only coarse reports tell of is one unit; its targets beside it would count it twice.

@@ -16,7 +16,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from data.database import Database
-from data.schema import files
+from data.schema import accounts, files
 from domain.errors import DataError
 
 
@@ -82,11 +82,12 @@ class Warehouse:
     def register(
         self, connection: sa.Connection, account: str, staged: Sequence[Staged], seq: int | None = None
     ) -> None:
-        """Make staged files count, within the caller's transaction.
+        """Make staged files count, within the caller's transaction, in turn with other writers of the account.
 
         With `seq` the caller says which place in the order it computed its rows for; where another writer
         has taken that place, the unique constraint fails the transaction.
         """
+        self.take_turn(connection, account)
         for file in staged:
             place = self.next_seq(connection, account, file.fact_table) if seq is None else seq
             connection.execute(
@@ -103,6 +104,13 @@ class Warehouse:
                     live=True,
                 )
             )
+
+    def take_turn(self, connection: sa.Connection, account: str) -> None:
+        """Wait until no other transaction adds files to the account, and keep others out until this one ends.
+
+        SQLite lets one writer in at a time anyway; Postgres locks the account's row.
+        """
+        connection.execute(sa.select(accounts.c.name).where(accounts.c.name == account).with_for_update())
 
     def next_seq(self, connection: sa.Connection, account: str, fact_table: str) -> int:
         """Next place in the order of commits of an account's table."""

@@ -15,7 +15,7 @@ from data import IngestResult, Workspace
 from domain.account import Account
 from domain.errors import ConfigError, DataError
 from domain.plans import BidPlan
-from domain.tables import Known
+from domain.tables import QUARANTINE, Known, empty
 from domain.time import Hour
 
 Facts = Callable[..., pl.DataFrame]
@@ -159,6 +159,29 @@ def test_the_time_zone_of_decided_hours_stays(
 
 # -- many processes ----------------------------------------------------------------------------------------------------
 
+
+def test_an_import_that_others_keep_overtaking_gets_its_turn(
+    workspace: Workspace, facts: Facts, take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, overtaken = workspace.warehouse.stage, iter(range(3))
+    other = Workspace.open(workspace.home)
+
+    def overtake(*given: object, **named: object) -> object:
+        n = next(overtaken, None)
+        if n is not None:  # between our comparison and our transaction, somebody imports the same day
+            row = facts({"target": f"other {n}"})
+            other.ingest("shop", row, report="targeting", file=f"o{n}", sha256=f"o{n}", currency="INR",
+                         attribution_days=14, quarantined=empty(QUARANTINE), now=datetime(2026, 2, 28, tzinfo=UTC),
+                         report_lag_hours=12.0)  # fmt: skip
+        return stage(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(workspace.warehouse, "stage", overtake)
+    result = take(facts({}, {"target": "other 2"}))
+    assert (result.rows_new, result.rows_unchanged) == (1, 1)
+    assert next(overtaken, None) is None
+    assert workspace.facts("shop")["target"].sort().to_list() == ["other 0", "other 1", "other 2", "shoes"]
+
+
 IMPORTER = """
 import sys
 from datetime import UTC, datetime
@@ -192,7 +215,7 @@ def test_processes_that_import_and_edit_at_once_lose_nothing_and_are_never_locke
     crowd = [
         subprocess.Popen([sys.executable, "-c", IMPORTER, home, str(k)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE, text=True)
-        for k in range(3)
+        for k in range(4)
     ]  # fmt: skip
     for one in crowd:
         assert one.stdout is not None
@@ -207,6 +230,6 @@ def test_processes_that_import_and_edit_at_once_lose_nothing_and_are_never_locke
     for one in crowd:
         out, err = one.communicate(timeout=60)
         assert (one.returncode, out.strip()) == (0, "done"), err
-    assert workspace.facts("shop").height == 24
-    assert workspace.target_history("shop").height == 24
-    assert workspace.files("shop").height == 24
+    assert workspace.facts("shop").height == 32
+    assert workspace.target_history("shop").height == 32
+    assert workspace.files("shop").height == 32
