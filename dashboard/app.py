@@ -64,4 +64,5 @@ def main() -> None:
     shown.run()
 
 
-main()
+if __name__ == "__main__":
+    main()

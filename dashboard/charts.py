@@ -7,7 +7,6 @@ time zone shows the same hours. Tables by time have ``t`` and ``t2`` (start and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import altair as alt
@@ -20,16 +19,6 @@ alt.data_transformers.disable_max_rows()
 _HOUR_MS = 3_600_000
 #: Above this many rows a bar is thinner than a pixel or two, so areas are drawn instead.
 _MANY = 400
-
-
-def clock(local: pl.Expr) -> pl.Expr:
-    """Local time as milliseconds that a UTC scale shows unchanged."""
-    return local.dt.replace_time_zone(None).dt.epoch("ms")
-
-
-def clock_of(local: datetime) -> int:
-    """`clock` of one instant."""
-    return int(local.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 # -- figures by time ----------------------------------------------------------------------------------------------

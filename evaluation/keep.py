@@ -103,7 +103,14 @@ class Tape:
         )
 
 
-def keep(workspace: Workspace, run: KeptRun, traces: dict[str, Trace], now: datetime, account: str = DEMO) -> Account:
+def keep(
+    workspace: Workspace,
+    run: KeptRun,
+    traces: dict[str, Trace],
+    now: datetime,
+    account: str = DEMO,
+    platform: str = SIMULATED,
+) -> Account:
     """Write a run into a workspace, in the place of the one that was kept before.
 
     Parameters
@@ -119,10 +126,12 @@ def keep(workspace: Workspace, run: KeptRun, traces: dict[str, Trace], now: date
         Present time, for the record.
     account
         Name; `ConfigError` where a real account bears it.
+    platform
+        Platform profile of the account; with another than the simulated one it goes on like a live account.
     """
     forget(workspace, account)
     first = run.hours[0].start
-    workspace.create_account(Account(account, run.currency, run.timezone, SIMULATED), now)
+    workspace.create_account(Account(account, run.currency, run.timezone, platform), now)
     workspace.declare_units(account, run.units, learned_at=first)
     store = workspace.asof(account)
     store.store_priors(run.priors, run.units["unit_id"], first)
