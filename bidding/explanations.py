@@ -21,11 +21,22 @@ _LIMITS = {
     "archived": "the unit is archived",
     "not a bid": "what was proposed is not a bid",
 }
+_TOO_LOW = "that is less than the lowest legal bid buys"
 _NAMES = {"budget": "budget", "roi": "ROI target", "cpc": "CPC target", "cpa": "CPA target"}
 
 
-def explain(plan: BidPlan, currency: str) -> pl.Series:
-    """One text per unit, in the plan's order; `currency` is the account's ISO code."""
+def explain(plan: BidPlan, currency: str, *, brief: bool = False) -> pl.Series:
+    """One text per unit, in the plan's order.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    currency
+        ISO code of the account.
+    brief
+        Leave out what stands beside the text in a table: action, bids and expected figures.
+    """
     units = plan.units.with_columns(setter=_setters(plan))
     value, theta = _money("click_value", currency), pl.col("theta")
     bid, live = _money("bid_cpc", currency), _money("live_bid_cpc", currency)
@@ -40,7 +51,10 @@ def explain(plan: BidPlan, currency: str) -> pl.Series:
         .then(pl.lit("no target binds, so every bid stands at the end of its table"))
         .otherwise(pl.format("1 {} must return {} of value ({})", pl.lit(currency), _number("theta"), pl.col("setter")))
     )
-    shaped = pl.col("limit").replace_strict(_LIMITS, default=pl.col("limit"), return_dtype=pl.String)
+    # A floor that leaves a unit without a bid did not lift anything.
+    unbid = (pl.col("limit") == "floor") & (pl.col("bid_cpc").is_null() | (pl.col("bid_cpc") <= 0))
+    named = pl.col("limit").replace_strict(_LIMITS, default=pl.col("limit"), return_dtype=pl.String)
+    shaped = pl.when(unbid.fill_null(False)).then(pl.lit(_TOO_LOW)).otherwise(named)
     limit = pl.when(pl.col("limit").is_not_null()).then(pl.format("; {}", shaped)).otherwise(pl.lit(""))
     expected = pl.format(
         "; expected this hour: {} clicks ({} to {}), {} spend, {} orders, {} gmv",
@@ -59,6 +73,8 @@ def explain(plan: BidPlan, currency: str) -> pl.Series:
         .otherwise(pl.format("lower {} to {}: ", live, bid))
     )
     action = pl.col("action").cast(pl.String)
+    if brief:
+        return _briefly(units, plan, currency, limit, shaped)
     why = pl.concat_str(worth, pl.lit("; "), price)
     text = (
         pl.when(action == Action.SET.value)
@@ -70,7 +86,7 @@ def explain(plan: BidPlan, currency: str) -> pl.Series:
             .otherwise(pl.concat_str(pl.format("keep {}: ", bid), why, limit, expected))
         )
         .when(action == Action.PAUSE.value)
-        .then(pl.concat_str(pl.lit("pause: "), why, pl.lit("; less than the lowest legal bid buys")))
+        .then(pl.concat_str(pl.lit("pause: "), why, pl.lit(f"; {_TOO_LOW}")))
         .when(action == Action.BID_UNKNOWN.value)
         .then(
             pl.concat_str(
@@ -89,6 +105,31 @@ def explain(plan: BidPlan, currency: str) -> pl.Series:
             )
         )
     )
+    return units.select(text.fill_null(pl.lit(plan.reason)).alias("reason"))["reason"]
+
+
+def _briefly(units: pl.DataFrame, plan: BidPlan, currency: str, limit: pl.Expr, shaped: pl.Expr) -> pl.Series:
+    """Why alone, as short as it can be; a hold tells its rule."""
+    theta, offset = pl.col("theta"), pl.col("offset")
+    plus = pl.when(offset.abs() > 1e-9).then(pl.format(" + {} for cost targets", _number("offset")))
+    price = (
+        pl.when(theta.is_infinite())
+        .then(pl.lit("no money may be spent now"))
+        .when(theta <= 0)
+        .then(pl.lit("no target binds"))
+        .otherwise(
+            pl.format(
+                "must return {} per {} ({})",
+                _number("theta"),
+                pl.lit(currency),
+                pl.col("setter").str.strip_prefix("set by the "),
+            )
+        )
+    )
+    worth = pl.format("worth {}{} a click; ", _number("click_value").fill_null("?"), plus.otherwise(pl.lit("")))
+    rule = pl.when(pl.col("limit").is_not_null()).then(shaped).otherwise(pl.lit(plan.reason))
+    held = pl.col("action").cast(pl.String) == Action.HOLD.value
+    text = pl.when(held).then(rule).otherwise(pl.concat_str(worth, price, limit))
     return units.select(text.fill_null(pl.lit(plan.reason)).alias("reason"))["reason"]
 
 

@@ -28,21 +28,23 @@ def _who(given: str | None) -> str:
 
 
 def _place(campaign: str | None, business_type: str | None, unit: str | None) -> tuple[Scope, str]:
-    given = [
-        (s, k) for s, k in ((Scope.CAMPAIGN, campaign), (Scope.BUSINESS_TYPE, business_type), (Scope.UNIT, unit)) if k
-    ]
+    named = ((Scope.CAMPAIGN, campaign), (Scope.BUSINESS_TYPE, business_type), (Scope.UNIT, unit))
+    given = [(scope, key) for scope, key in named if key is not None]
+    for scope, key in given:
+        if not key.strip():
+            raise ConfigError(f"--{scope.value.replace('_', '-')} is empty; name the group, or leave it out")
     if len(given) > 1:
         raise ConfigError("a target stands on one group: give only one of --campaign, --business-type, --unit")
     return given[0] if given else (Scope.ACCOUNT, "")
 
 
-def _number(text: str | None, name: str, what: str) -> float | None:
+def _number(text: str | None, kind: TargetKind) -> float | None:
     if text is None:
         return None
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"{name} {text!r} is not a number: need {what}") from None
+        raise ConfigError(f"{kind.value} target {text!r} is not a number: need {kind.allowed}") from None
 
 
 @targets_app.command("set")
@@ -72,7 +74,7 @@ def set_targets(
         (TargetKind.BUDGET, budget, Period.HORIZON),
         (TargetKind.BUDGET, daily_budget, Period.DAY),
     ):
-        number = _number(text, f"{kind.value} target", "a positive number")
+        number = _number(text, kind)
         if number is not None:
             wanted.append(Target(kind, number, scope, key, period))
     workspace = open_workspace()

@@ -29,6 +29,11 @@ class TargetKind(StrEnum):
     CPC = "cpc"  #: spend / clicks <= value, account currency
     CPA = "cpa"  #: spend / orders <= value, account currency
 
+    @property
+    def allowed(self) -> str:
+        """Values that a target of this kind may have, in words."""
+        return _ALLOWED[self]
+
 
 class Scope(StrEnum):
     """Kinds of groups a target can stand on."""
@@ -83,7 +88,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0) or (self.kind is TargetKind.ROI and self.value > 1000):
-            raise ConfigError(f"{self.kind} target of {self.value} on {self.label}: need {_ALLOWED[self.kind]}")
+            raise ConfigError(f"{self.kind} target of {self.value} on {self.label}: need {self.kind.allowed}")
         if (self.scope is Scope.ACCOUNT) != (self.key == ""):
             raise ConfigError(f"{self.kind} target: a target on a {self.scope} needs a key, one on the account none")
 

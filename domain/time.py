@@ -15,6 +15,9 @@ from domain.errors import ConfigError
 
 ONE_HOUR = timedelta(hours=1)
 
+#: Years in which an hour that a person writes may lie; beyond them calendars and time zones mean nothing.
+FIRST_YEAR, LAST_YEAR = 1990, 2100
+
 
 def zone(name: str) -> ZoneInfo:
     """Time zone by IANA name; `ConfigError` with a remedy where there is none of that name."""
@@ -58,6 +61,8 @@ class Hour:
             instant = datetime.fromisoformat(text.strip())
         except ValueError as error:
             raise ConfigError(f"cannot read the time {text!r}; write it as 2026-11-11T20:00+08:00") from error
+        if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+            raise ConfigError(f"the time {text!r} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
         return cls.containing(instant if instant.tzinfo else instant.replace(tzinfo=tz), tz)
 
     @property

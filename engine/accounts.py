@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bidding import AutoSolver, Guardrails, ThetaPolicy
 from connectors import PlatformProfile, profile
@@ -194,7 +194,19 @@ def preview(workspace: Workspace, name: str, hour: Hour) -> Preview:
     known = replace(known, planned=desk.journal.planned(hour, 48))
     if known.n_units:
         desk.model = desk.model.fit(known)
-    return Preview(known, decide(known, desk), desk.goals, notes)
+    return Preview(known, decide(known, desk), desk.goals, notes + _age(known, profile(known.account.platform)))
+
+
+def _age(known: Known, rules: PlatformProfile) -> tuple[str, ...]:
+    """Say so where the newest row is older than reports of this platform should be."""
+    newest = known.performance["learned_at"].max()
+    if not isinstance(newest, datetime):
+        return ()
+    hours = (known.hour.start - newest) / timedelta(hours=1)
+    if hours <= rules.stale_after_hours:
+        return ()
+    age = f"{hours:,.0f} hours" if hours < 96 else f"{hours / 24:,.0f} days"
+    return (f"the newest report row is {age} old: the forecast is as old as that; import newer reports",)
 
 
 def hour_of(workspace: Workspace, name: str, at: str | None, now: datetime) -> Hour:

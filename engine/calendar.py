@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from domain.errors import ConfigError
 from domain.phases import Phase, PhaseKind, PromotionCalendar
-from domain.time import Window
+from domain.time import FIRST_YEAR, LAST_YEAR, Window
 
 _KEYS = {"name", "kind", "start", "end", "budget", "traffic", "value", "price"}
 
@@ -72,4 +72,6 @@ def _instant(value: Any, where: str, tz: tzinfo) -> datetime:
         value = datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         raise ConfigError(f"{where}: need a time such as 2026-11-11T00:00, got {value!r}")
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ConfigError(f"{where}: {value.isoformat()} lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
     return (value if value.tzinfo else value.replace(tzinfo=tz)).astimezone(UTC)

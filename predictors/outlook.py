@@ -227,7 +227,8 @@ def _anchored(
             "start from. Import reports with clicks, or a bulk sheet with bids"
         )
     age_days = rows.age / 24.0
-    decay = np.exp(-np.log(2.0) / settings.daily_half_life_days * np.maximum(age_days - 1, 0))
+    # old rows fade, but where there is nothing newer they are still all that is known
+    decay = np.maximum(np.exp(-np.log(2.0) / settings.daily_half_life_days * np.maximum(age_days - 1, 0)), 1e-9)
     position = factors.position(rows.hour)
     # clicks and prices of phases are put on the footing of ordinary hours
     ordinary = factors.price[position]
