@@ -39,7 +39,7 @@ def executed(units: int, campaigns: int, kind: str, levels: int = 20, seed: int 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--units", type=int, default=100_000)
     parser.add_argument("--campaigns", type=int, default=10_000)
     args = parser.parse_args()

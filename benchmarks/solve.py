@@ -187,7 +187,7 @@ def run(units: int, campaigns: int, kind: str, repeats: int, with_rivals: bool) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--units", type=int, default=100_000)
     parser.add_argument("--campaigns", type=int, default=100)
     parser.add_argument("--problem", choices=["t0", "t1"], default="t0")

@@ -44,17 +44,13 @@ def frontier(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFram
     while path[-1] != 0:
         path.append(int(problem.groups.parent[path[-1]]))
     layers = _layers(problem, path)
-    # Ascending runs, so that the stable sort only merges them.
-    slopes = [
-        np.sort(np.concatenate([c.slope[::-1] for c in layers[: k + 1]]), kind="stable") for k in range(len(path))
-    ]
     found: list[tuple[float, float, float, float, bool]] = []
     for value in values:
         changed = _changed(rows, row, value)
         below: _Cut | None = None
         theta, binds = 0.0, False
-        for depth, (group, curve, steps) in enumerate(zip(path, layers, slopes, strict=True)):
-            below, top, which = _cut(changed, group, curve, steps, below)
+        for depth, (group, curve) in enumerate(zip(path, layers, strict=True)):
+            below, top, which = _cut(changed, group, curve, below)
             if depth == 0:
                 theta, binds = top, which == row
             elif top > theta:
@@ -67,15 +63,15 @@ def frontier(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFram
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """Segments by falling slope, and spend and gain before each of them (one entry more than segments)."""
+    """Segments by falling slope (`falling` is minus the slope), and spend and gain before each (one entry more)."""
 
-    slope: Floats
+    falling: Floats
     spend: Floats
     gain: Floats
 
     def at(self, theta: float, *, with_ties: bool) -> tuple[float, float]:
         """Spend and gain of all segments steeper than theta, or as steep."""
-        k = int(np.searchsorted(-self.slope, -theta, side="right" if with_ties else "left"))
+        k = int(np.searchsorted(self.falling, -theta, side="right" if with_ties else "left"))
         return float(self.spend[k]), float(self.gain[k])
 
 
@@ -95,6 +91,10 @@ class _Cut:
             more = self.below.at(theta, with_ties=with_ties)
             spend, gain = spend + more[0], gain + more[1]
         return (self.spend, self.gain) if spend > self.spend else (spend, gain)
+
+    def layers(self) -> "list[_Curve]":
+        """Own layer and those below it."""
+        return [self.curve] if self.below is None else [self.curve, *self.below.layers()]
 
 
 def _layers(problem: Problem, path: list[int]) -> list[_Curve]:
@@ -122,16 +122,10 @@ def _layers(problem: Problem, path: list[int]) -> list[_Curve]:
     for g in path:
         inside = groups.members(g) & ~outer
         pick = inside[unit]
-        turn = np.argsort(-slope[pick])
+        falling, before, gained = envelopes.laid_out(slope[pick], dx[pick], dy[pick])
         base = (spend[inside, :], value[inside, :], found.start[inside])
         c0, v0 = (_starts(table, base[2]) for table in base[:2])
-        layers.append(
-            _Curve(
-                slope[pick][turn],
-                c0 + np.concatenate([[0.0], np.cumsum(dx[pick][turn])]),
-                v0 + np.concatenate([[0.0], np.cumsum(dy[pick][turn])]),
-            )
-        )
+        layers.append(_Curve(falling, c0 + before, v0 + gained))
         outer |= inside
     return layers
 
@@ -148,11 +142,8 @@ def _changed(rows: Rows, row: int, value: float) -> Rows:
     return replace(rows, target=target, right=right)
 
 
-def _cut(rows: Rows, group: int, curve: _Curve, slopes: Floats, below: _Cut | None) -> tuple[_Cut, float, int]:
-    """Cut a layer and the cut group below it at the group's own rows; slope and row of the cut (-1: none binds).
-
-    `slopes` are the slopes of the layer and all below it, ascending.
-    """
+def _cut(rows: Rows, group: int, curve: _Curve, below: _Cut | None) -> tuple[_Cut, float, int]:
+    """Cut a layer and the cut group below it at the group's own rows; slope and row of the cut (-1: none binds)."""
     own = np.flatnonzero(rows.group == group)
     whole = _Cut(curve, below, float("inf"), float("inf"))
 
@@ -166,17 +157,22 @@ def _cut(rows: Rows, group: int, curve: _Curve, slopes: Floats, below: _Cut | No
         )
 
     total = whole.at(0.0, with_ties=True)
-    if slopes.size == 0 or holds(0.0, *total):
+    runs = [layer.falling for layer in whole.layers() if layer.falling.size]
+    if not runs or holds(0.0, *total):
         return _Cut(curve, below, *total), 0.0, -1
     # The smallest slope before which everything steeper fits; its own segments are then taken in part.
-    low, high = 0, int(slopes.size) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if holds(float(slopes[middle]), *whole.at(float(slopes[middle]), with_ties=False)):
-            high = middle
-        else:
-            low = middle + 1
-    theta = float(slopes[low])
+    theta = -min(float(falling[0]) for falling in runs)
+    for falling in runs:
+        fits_to, breaks_at = -1, int(falling.size)
+        while breaks_at - fits_to > 1:
+            middle = (fits_to + breaks_at) // 2
+            slope = -float(falling[middle])
+            if slope >= theta or holds(slope, *whole.at(slope, with_ties=False)):
+                fits_to = middle
+            else:
+                breaks_at = middle
+        if fits_to >= 0:
+            theta = min(theta, -float(falling[fits_to]))
     c0, v0 = whole.at(theta, with_ties=False)
     c1, v1 = whole.at(theta, with_ties=True)
     share, which = 1.0, -1
