@@ -167,11 +167,13 @@ def _followed(
     slot = hour - first
     n_past = int(slot[-1]) + 1 if hour.size else 0
     gap = -(first + n_past)  # hours between the last row and the hour that is decided
-    last = int(ahead.max() - factors.position(np.zeros(1, np.int64))[0])
+    # who pays the bid learns nothing of the market from prices paid
+    telling = clicks if auction is Auction.SECOND_PRICE else np.zeros_like(clicks)
+    last = int(ahead.max() - now_at)
     level = follow_price(
-        unit, slot, clicks, rows.spend[order], bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd
+        unit, slot, telling, rows.spend[order], bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd
     )
-    when = ahead - factors.position(np.zeros(1, np.int64))[0] + gap
+    when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
     now = log_price + level.offset[unit] + (level.past[slot] if n_past else 0.0)
     won = ndtr((np.log(bid) - now) / spread[unit])
@@ -187,7 +189,7 @@ def _followed(
         per_hour = np.full(n, clicks.sum() / total)
         traffic_sd = 1.5
         notes.append("no traffic is forecast: clicks at known bids tell it")
-    today = int(factors.day[factors.position(np.zeros(1, np.int64))[0]])
+    today = int(factors.day[now_at])
     found = learn_traffic(unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd)
     same_day = factors.day[ahead] == today
     traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
@@ -203,6 +205,8 @@ def _followed(
     z = np.clip((np.log(proxy) - np.log(landscape.median * price[0])) / spread, -4.0, 4.0)
     slope = np.exp(-0.5 * z**2) / (2.5066282746310002 * ndtr(z)) / spread
     volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
+    if auction is Auction.FIRST_PRICE:
+        notes.append("first price: prices paid do not tell the market price, so it stays as forecast")
     if n_past and clicks.sum() > 0:
         notes.append(
             f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "

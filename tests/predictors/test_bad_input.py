@@ -1,5 +1,6 @@
 """Whatever the reports hold: an answer with its reason or a clear error, and never a NaN."""
 
+import copy
 from dataclasses import replace
 from datetime import timedelta
 
@@ -113,21 +114,24 @@ def test_rows_learned_after_the_cut_are_refused(world):
 
 
 def test_what_is_learned_later_changes_nothing(world):
-    """A store that cuts at the hour gives the same rows, whatever the hours after it bring."""
-    known = world.known(24)
-    later = world.known(40)
-    cut = known.hour.start
-    again = replace(
-        later,
-        hour=known.hour,
-        performance=known.performance,
-        arrivals=later.arrivals.filter(pl.col("learned_at") <= cut),
-        live_bids=known.live_bids,
-    )
+    """Every click, price and order that lies or is told after the cut is another one; the outlook is the same."""
+    cut = 24
+    other = copy.deepcopy(world)
+    rng = np.random.default_rng(0)
+    other.clicks[:, cut:] = rng.poisson(9.0, other.clicks[:, cut:].shape)
+    other.spend[:, cut:] = rng.random(other.spend[:, cut:].shape)
+    unit, hour, age = other.bought.T
+    late = hour + age > cut
+    other.bought[late, 0] = rng.integers(0, other.n, late.sum())
+    other.bought[late, 2] += rng.integers(0, 9, late.sum())
     model = SteadyModel(calendar=world.calendar)
-    one, two = model.outlook(known, world.ahead(24)), model.outlook(again, world.ahead(24))
-    for name in ("bids", "clicks", "gmv", "traffic", "price", "matured_gmv"):
+    one = model.fit(world.known(cut)).outlook(world.known(cut), world.ahead(cut))
+    two = model.fit(other.known(cut)).outlook(other.known(cut), world.ahead(cut))
+    for name in ("bids", "clicks", "spend", "gmv", "traffic", "price", "click_value", "matured_orders", "matured_gmv"):
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
+    # and what was known does enter
+    later = model.outlook(other.known(cut + 6), world.ahead(cut + 6))
+    assert not np.array_equal(later.click_value, one.click_value)
 
 
 def test_an_account_without_units_gets_an_empty_outlook_or_an_error(world):

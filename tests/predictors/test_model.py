@@ -1,9 +1,12 @@
 """Properties of the whole response model on a small market with hidden truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
+from domain.outlook import Auction
 from predictors import SteadyModel
 
 
@@ -69,3 +72,14 @@ def test_the_order_of_rows_changes_nothing(worlds):
     assert np.allclose(one.gmv, two.gmv, rtol=1e-6)
     assert np.allclose(one.traffic, two.traffic, rtol=1e-6)
     assert isinstance(mixed.performance, pl.DataFrame)
+
+
+def test_in_first_price_the_bids_that_were_paid_do_not_move_the_market_price(worlds):
+    world = worlds(0)
+    known = world.known(30)
+    paid = known.performance.with_columns(spend=pl.col("clicks") * pl.col("bid_cpc"))
+    known = replace(known, performance=paid)
+    outlook = SteadyModel(calendar=world.calendar, auction=Auction.FIRST_PRICE).outlook(known, world.ahead(30))
+    assert np.allclose(outlook.price, world.forecast_price[30:])
+    assert np.allclose(outlook.spend, outlook.clicks * outlook.bids)
+    assert any("first price" in note for note in outlook.notes)
