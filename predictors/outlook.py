@@ -143,6 +143,7 @@ def _followed(
 ) -> Response:
     """Response where bids are told: price level and traffic followed by the hour."""
     rows, factors, priors, n = evidence.rows, evidence.factors, known.priors, evidence.n_units
+    now_at = -factors.first  # position of the hour that is decided
     kept = ~rows.daily & np.isfinite(rows.bid) & (rows.bid > 0) & (rows.age <= settings.hourly_lookback_days * 24)
     order = slice(None) if kept.all() else np.flatnonzero(kept)
     if bool((np.diff(rows.hour[order]) < 0).any()):

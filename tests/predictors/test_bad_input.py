@@ -120,7 +120,7 @@ def test_what_is_learned_later_changes_nothing(world):
     rng = np.random.default_rng(0)
     other.clicks[:, cut:] = rng.poisson(9.0, other.clicks[:, cut:].shape)
     other.spend[:, cut:] = rng.random(other.spend[:, cut:].shape)
-    unit, hour, age = other.bought.T
+    _, hour, age = other.bought.T
     late = hour + age > cut
     other.bought[late, 0] = rng.integers(0, other.n, late.sum())
     other.bought[late, 2] += rng.integers(0, 9, late.sum())
