@@ -1,13 +1,15 @@
 """`steadybid simulate`: a promotion run end to end in the simulated market, against baselines and hindsight."""
 
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.output import clean, say, table
+from cli.output import clean, say, table, warn
 from cli.workspace import SystemClock, home, open_workspace
 from domain.errors import ConfigError
 
@@ -35,19 +37,44 @@ def simulate(
     wanted = [name.strip() for name in policy.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in ALL_POLICIES]
     if unknown or not wanted:
-        raise ConfigError(f"--policy {policy!r}: unknown {unknown}; choose from {', '.join(ALL_POLICIES)}")
+        what = f"there is no policy {unknown[0]!r}" if unknown else "names no policy"
+        raise ConfigError(f"--policy {policy!r}: {what}; choose from {', '.join(ALL_POLICIES)}")
     if len(set(wanted)) != len(wanted):
         raise ConfigError(f"--policy {policy!r}: a policy stands twice")
     numbers = parse_seeds(seeds)
     world = load_scenario(scenario)
+    folder = (home() / "simulate" / world.name) if out is None else out
+    _check_targets(json_file, folder)
     say(f"scenario {world.name}: {world.purpose}")
     results = _with_progress(world, wanted, numbers, jobs, run_all)
-    _report(results, (home() / "simulate" / world.name) if out is None else out)
-    _keep(results)
+    if json_file is not None:  # first of all: whatever fails later, the figures are there
+        _write_whole(json_file, json.dumps(clean(to_json(results)), indent=2, allow_nan=False) + "\n")
+    _report(results, folder)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(clean(to_json(results)), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         say(f"figures of every run: {json_file}")
+    _keep(results)
+
+
+def _check_targets(json_file: Path | None, folder: Path) -> None:
+    """Make the folders, so that minutes of simulation are not lost to a path that cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if json_file is not None:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise ConfigError(f"cannot make the folder {refused.filename}: {refused.strerror}; choose another") from refused
+    if json_file is not None and json_file.is_dir():
+        raise ConfigError(f"--json {json_file} is a folder; name a file")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _with_progress(
@@ -57,19 +84,23 @@ def _with_progress(
     jobs: int,
     run_all: Callable[..., list["RunResult"]],
 ) -> list["RunResult"]:
-    """Run with one bar over all hours of all runs."""
+    """Run with one bar over all hours of all runs, on stderr; without a terminal, a line for each finished run."""
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns: list[Any] = [
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("hours"), TimeRemainingColumn()
     ]  # fmt: skip
     done: dict[tuple[str, int], int] = {}
-    with Progress(*columns, refresh_per_second=4) as bar:
+    watched = sys.stderr.isatty()
+    with Progress(*columns, refresh_per_second=4, console=Console(stderr=True), disable=not watched) as bar:
         task = bar.add_task(f"{len(policies) * len(seeds)} runs", total=len(policies) * len(seeds) * world.n_hours)
 
-        def told(policy: str, seed: int, hours: int, _of: int) -> None:
+        def told(policy: str, seed: int, hours: int, of: int) -> None:
             done[policy, seed] = hours
             bar.update(task, completed=sum(done.values()), description=f"{policy}, seed {seed}")
+            if hours == of and not watched:
+                warn(f"{policy}, seed {seed}: {hours} hours done")
 
         results = run_all(world, policies, seeds, jobs, told, keep=True)
         bar.update(task, completed=sum(done.values()), description=f"{len(results)} runs done")
