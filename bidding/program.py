@@ -21,6 +21,19 @@ theta = P / (1 + sum mu) and offset = (A - g (1 + sum mu)) / (1 + sum mu). Where
 elastic program is solved: budgets stay hard where floors allow it, and the sum of ratio rows' shortfalls,
 in account currency, is least.
 
+Bid floors, caps and step windows are the windows first_i .. last_i and x that may not pause (`bidding.extended.window`).
+Optional parts, for small accounts (`bidding.extended.solve_extended`); C_G, V_G are spend and gmv of x in G:
+
+    new customers    w_il = (1 + u_i) v_il                      u_i = weight x share of new customers of unit i
+    minimum(G)       sum_{i in G} d x  >= m                     d any table: spend, clicks, impressions
+    crossing(G')     any of the rows above on groups of another tree, such as phases over campaigns
+    smoothing        - eps sum_t (C_t - plan_t)^2               added to the objective; t = the period of a unit
+    risk(G)          rho C_G - V_G + z sqrt( sum_i (s_i V_i)^2 + (s_0 V_G)^2 )  <= s_G
+
+The last is P(true V_G >= rho C_G - s_G) >= Phi(z) for normal errors of relative size s_i of unit i's gmv and s_0
+common to all: a second-order cone. Each part has a linear bound from above, so the dual bound stays one best level per unit:
+for any d_t, -(C - p)^2 <= -2 d (C - p) + d^2; for any u with |u| <= z mu, -mu z |a| <= -u a.
+
 Sources: linear autobidding program of Aggarwal, Badanidiyuru and Mehta (2019); affine bid for budget and CPC of
 Yang et al. (KDD 2019).
 """
@@ -39,7 +52,8 @@ from scipy import sparse
 from bidding import curves
 from bidding.certificate import Mix, certify, unit_prices
 from domain.errors import SolverFailed
-from domain.problem import Problem, RowKind, Solution
+from domain.groups import Groups
+from domain.problem import Problem, RowKind, Rows, Solution
 from domain.tables import Floats, Ints
 
 
@@ -103,6 +117,19 @@ def price_of_money(problem: Problem, y: Floats) -> tuple[Floats, Floats]:
     return theta, (on_clicks[leaf] + on_orders[leaf] * cvr) / mass
 
 
+def left_sides(problem: Problem, groups: Groups, rows: Rows, unit: NDArray[np.intp], level: NDArray[np.intp]) -> Floats:
+    """(n_rows, n_pairs) left sides of rows over (unit, level) pairs; ROI rows divided by rho, so all in money spent."""
+    c, v, q = (np.asarray(t[unit, level], np.float64) for t in (problem.spend, problem.gmv, problem.clicks))
+    n = np.zeros_like(c) if problem.orders is None else np.asarray(problem.orders[unit, level], np.float64)
+    blocks: list[Floats] = []
+    for kind, g, t in zip(rows.kind, rows.group, rows.target, strict=True):
+        gained = 0.0 * c if kind == RowKind.BUDGET else v / t if kind == RowKind.ROI else t * q
+        if kind == RowKind.CPA:
+            gained = t * n
+        blocks.append(np.where(groups.members(int(g))[unit], c - gained, 0.0))
+    return np.array(blocks) if blocks else np.zeros((0, c.size))
+
+
 def _last_slope(problem: Problem, free: NDArray[np.bool_]) -> float:
     value = np.asarray(curves.value_table(problem)[free], float)
     cost = np.asarray(problem.spend[free], float)
@@ -135,20 +162,11 @@ class _Program:
         number = np.arange(problem.bids.shape[1])
         allowed = (number >= first[:, None]) & (number <= last[:, None])
         unit, level = np.nonzero(allowed)
-        value, c, v, q = (
-            np.asarray(table[unit, level], np.float64)
-            for table in (curves.value_table(problem), problem.spend, problem.gmv, problem.clicks)
+        value, c = (
+            np.asarray(table[unit, level], np.float64) for table in (curves.value_table(problem), problem.spend)
         )
-        n = np.zeros_like(c) if problem.orders is None else np.asarray(problem.orders[unit, level], np.float64)
         rows = problem.rows
-        blocks: list[Floats] = []
-        for kind, g, t in zip(rows.kind, rows.group, rows.target, strict=True):
-            # An ROI row is divided by rho, so that all rows are in money spent.
-            gained = 0.0 * c if kind == RowKind.BUDGET else v / t if kind == RowKind.ROI else t * q
-            if kind == RowKind.CPA:
-                gained = t * n
-            blocks.append(np.where(problem.groups.members(int(g))[unit], c - gained, 0.0))
-        dense = np.array(blocks) if blocks else np.zeros((0, c.size))
+        dense = left_sides(problem, problem.groups, rows, unit, level)
         per_target = np.where(rows.kind == RowKind.ROI, rows.target, 1.0)
         right = rows.right / per_target
         size = np.maximum(np.abs(dense).sum(axis=1) / max(problem.bids.shape[1], 1), np.abs(right))
@@ -168,7 +186,7 @@ class _Program:
         x, shares = self._variables()
         rows: Any = self.matrix @ x <= self.right
         program = cp.Problem(cp.Maximize((self.value / worth) @ x), [*shares, rows])
-        state = _solve(program)
+        state = solve_quietly(program)
         if state in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
             y = np.zeros(0) if rows.dual_value is None else np.atleast_1d(np.asarray(rows.dual_value, float))
             y = np.where((y > 1e-9) & self.touched, y, 0.0) * worth / self.scale
@@ -184,7 +202,7 @@ class _Program:
         # Budgets come first: their shortfall costs so much more that it is used only where floors force it.
         weight = np.where(kind == RowKind.BUDGET, 1e3, 1.0) * self.scale
         rows: Any = self.matrix @ x <= self.right + short
-        state = _solve(cp.Problem(cp.Minimize((weight / weight.max()) @ short), [*shares, rows]))
+        state = solve_quietly(cp.Problem(cp.Minimize((weight / weight.max()) @ short), [*shares, rows]))
         if state not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
             raise SolverFailed(f"reference: the elastic program ended with {state!r}")
         y = np.atleast_1d(np.asarray(rows.dual_value, float))
@@ -261,7 +279,7 @@ def _on_envelope(
     return below[2], above[2], part
 
 
-def _solve(program: cp.Problem) -> str:
+def solve_quietly(program: cp.Problem) -> str:
     """Status after Clarabel; its complaints become statuses, not warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
