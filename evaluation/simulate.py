@@ -109,6 +109,7 @@ def simulate(
         return [run(scenario, policy, seed, progress, keep=kept) for policy, seed, kept in tasks]
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
+    others = set(multiprocessing.active_children())
     with (
         _environment(_ONE_THREAD),
         ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_listen, initargs=(news,)) as pool,
@@ -119,6 +120,8 @@ def simulate(
             return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()  # nobody waits for a run whose result nobody wants
             raise
 
 
