@@ -72,7 +72,7 @@ def _tables(seen: Sight, saved: Goals, calendar: PromotionCalendar, mark: str) -
         column_config={
             "what": column.SelectboxColumn("target", options=list(edits.KINDS), required=True, width="small"),
             "on": column.SelectboxColumn("stands on", options=edits.places(units, calendar, saved), required=True, width="medium"),
-            "value": column.NumberColumn(f"value (ratio, or {seen.currency})", format="%.2f", required=True, width="small"),
+            "value": column.NumberColumn(f"value (ratio, or {seen.currency})", format="localized", required=True, width="small"),
             "per": column.SelectboxColumn("per", options=list(edits.PERIODS), required=True, default="promotion", width="small",
                                           help="promotion: over its phases, or from now on where none runs. day: each local day anew."),
         },
@@ -83,7 +83,7 @@ def _tables(seen: Sight, saved: Goals, calendar: PromotionCalendar, mark: str) -
         key=f"targets-{mark}",
     )  # fmt: skip
     st.caption("ROI = sales from ads per unit of spend. CPC = cost of a click, CPA = cost of an order. Add a row at the foot of the table; select rows at their left edge to remove them.")  # fmt: skip
-    with st.expander("Phases of a promotion", expanded=bool(calendar.phases)):
+    with st.expander(f"Phases of a promotion ({len(calendar.phases)})"):
         phases: Any = st.data_editor(
             edits.phases_table(calendar, seen.account.tz),
             column_config={
