@@ -64,17 +64,15 @@ def _port(scope: Scope) -> int:
     return int(server[1]) if server else 0
 
 
-def application() -> Any:
+def application() -> ASGIApp:
     """Prefect's application, for this machine only.
 
     The host name is checked too: a foreign page whose name resolves to 127.0.0.1 would count as our own.
     """
     let_schedules_be_stored()
-    app = create_app()
     hosts = (HOST, "localhost")
-    app.add_middleware(OwnPagesOnly, hosts=hosts)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    return app
+    # around the application, not in it: its automations call it within the process, by another name
+    return TrustedHostMiddleware(OwnPagesOnly(create_app(), hosts), allowed_hosts=list(hosts))
 
 
 def main(listening: int, lifeline: int) -> None:

@@ -54,7 +54,11 @@ class Served:
     url: str
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(method, f"{self.url}/api{path}", json=body, timeout=60)
+        for patience in range(30):
+            answer = httpx.request(method, f"{self.url}/api{path}", json=body, timeout=60)
+            if answer.status_code != 503:  # its database is busy for a moment
+                break
+            time.sleep(0.1 * (patience + 1))
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -100,7 +104,7 @@ def serve(home: Path, *options: str, seconds: int = 1200) -> Served:
     """Start ``steadybid serve`` and wait until it serves."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "STEADYBID_"))}
     command = [sys.executable, "-m", "cli.main", "serve", "--port", "0", "--for", str(seconds), *options]
-    with (home / "serve.out").open("ab") as out:
+    with (home / "serve.out").open("wb") as out:
         process = subprocess.Popen(
             command,
             env={**environment, "STEADYBID_HOME": str(home)},
