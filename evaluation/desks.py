@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from bidding import AutoSolver, Guardrails, HoldPolicy, ManualPolicy, PidPolicy, StaticPolicy, ThetaPolicy
+from bidding.policies import MirrorPolicy, MpcReferencePolicy
 from data import MemoryJournal, MemoryStore
-from domain.protocols import BidPolicy
+from domain.protocols import AdPlatform, BidPolicy
 from engine.desk import Desk
-from market import SimPlatform, SimWorld
+from market import SimWorld
 from pacing import Breaker, HardCaps, MirrorFallback, RecedingHorizon
 from predictors import SteadyModel
 
@@ -16,13 +17,15 @@ _POLICIES: Mapping[str, Callable[[], BidPolicy]] = {
     "manual": ManualPolicy,
     "pid": PidPolicy,
     "hold": HoldPolicy,
+    "mirror": MirrorPolicy,
+    "mpc_reference": MpcReferencePolicy,
 }
 
 #: Names of policies that can be run.
 POLICIES = tuple(_POLICIES)
 
 
-def desk_for(policy: str, world: SimWorld, platform: SimPlatform) -> Desk:
+def desk_for(policy: str, world: SimWorld, platform: AdPlatform) -> Desk:
     """Desk that starts knowing the account's units, last month's model, the calendar and the goals; nothing else."""
     store = MemoryStore(world.account, world.units, world.priors)
     return Desk(

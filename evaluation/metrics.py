@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from domain.tables import Floats
-from market import FluidPlan, Ledger, Truth, best_gmv_at_spend, fluid_optimum
+from market import FluidPlan, Ledger, best_gmv_at_spend, fluid_optimum
+from market.fluid import Curves
 
 #: Hours with fewer clicks say nothing about the price of a click.
 MIN_CLICKS = 20
@@ -38,6 +39,8 @@ class Figures:
         Spend beyond the budget, account currency.
     hourly_cpc_cv
         Click-weighted standard deviation / mean of hourly CPC, hours with `MIN_CLICKS` clicks or more.
+    cpc_cv_vs_hindsight
+        `hourly_cpc_cv` over that of the executed best constant price of the same seed.
     """
 
     gmv: float
@@ -51,10 +54,16 @@ class Figures:
     budget_utilisation: float | None
     overspend: float | None
     hourly_cpc_cv: float | None
+    cpc_cv_vs_hindsight: float | None = None
+
+    @property
+    def regret_total(self) -> float:
+        """Share of the best possible gmv that is missing."""
+        return 1.0 - self.gmv_vs_hindsight
 
     def as_dict(self) -> dict[str, float | None]:
         """Figures by name."""
-        return asdict(self)
+        return {**asdict(self), "regret_total": self.regret_total}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Rows:
     cpa: float | None = None
 
 
-def hindsight_for(truth: Truth, rows: Rows, spend: float, gmv: float) -> FluidPlan:
+def hindsight_for(truth: Curves, rows: Rows, spend: float, gmv: float) -> FluidPlan:
     """Best plan under the rows, each relaxed to what a run attained where it broke it."""
     budget = None if rows.budget is None else max(rows.budget, spend)
     roi = rows.roi if rows.roi is None or spend <= 0 else min(rows.roi, gmv / spend)
@@ -85,7 +94,7 @@ def hourly_cpc_cv(clicks: Floats, spend: Floats) -> float | None:
     return float(np.sqrt((weight * (cpc - mean) ** 2).sum())) / mean if mean > 0 else None
 
 
-def measure(truth: Truth, ledger: Ledger, rows: Rows) -> Figures:
+def measure(truth: Curves, ledger: Ledger, rows: Rows) -> Figures:
     """Figures of a finished run."""
     gmv = float((ledger.clicks * truth.click_value).sum())
     orders = float((ledger.clicks * truth.cvr).sum())

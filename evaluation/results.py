@@ -22,7 +22,14 @@ JSON_FIGURES = (
     "budget_utilisation",
     "overspend",
     "hourly_cpc_cv",
+    "regret_total",
+    "cpc_miss",
+    "cpa_miss",
+    "cpc_cv_vs_hindsight",
 )
+
+#: Rows that bind in hindsight, by the status of the hindsight plan.
+_BINDING = {"budget_binds": ["budget"], "roi_binds": ["roi"], "both_tight": ["budget", "roi"], "cpc_binds": ["cpc"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ def to_json(results: Sequence[RunResult]) -> dict[str, list[dict[str, Any]]]:
                 "policy": result.policy,
                 "seed": result.seed,
                 **{name: figures[name] for name in JSON_FIGURES},
+                "binding": _BINDING.get(result.hindsight.status, []),
             }
         )
     return {"runs": runs}

@@ -6,6 +6,7 @@ import queue as queues
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from domain.errors import ConfigError
@@ -13,12 +14,16 @@ from domain.plans import Action
 from engine.cycle import run_cycle
 from evaluation.desks import POLICIES, desk_for
 from evaluation.keep import Tape
-from evaluation.metrics import Rows, measure
+from evaluation.metrics import Figures, measure
+from evaluation.oracles import ORACLES, constant_price_cpc_cv, expected_ledger, play_oracle, rows_of
 from evaluation.results import RunResult, Setting
 from evaluation.trace import Hindsight, Recorder
-from market import Scenario, SimPlatform, SimWorld, fluid_optimum
+from market import Scenario, fluid_optimum, make_platform, make_world, troubled
 
-__all__ = ["POLICIES", "run", "setting_of", "simulate"]
+__all__ = ["ALL_POLICIES", "ORACLES", "POLICIES", "run", "setting_of", "simulate"]
+
+#: Names of all that can be run: policies that sit at a desk, and oracles.
+ALL_POLICIES = (*POLICIES, *ORACLES)
 
 #: Called after each hour with (policy, seed, hours done, hours in all).
 Progress = Callable[[str, int, int, int], None]
@@ -48,15 +53,17 @@ def run(
     scenario, seed
         The world.
     policy
-        One of `POLICIES`.
+        One of `ALL_POLICIES`.
     progress
         Told after each hour.
     keep
         Whether the result carries all that its desk saw and decided (`RunResult.kept`).
     """
-    world = SimWorld(scenario, seed)
-    platform = SimPlatform(world)
-    desk = desk_for(policy, world, platform)
+    if policy in ORACLES:
+        return _run_oracle(scenario, policy, seed, progress)
+    world = make_world(scenario, seed)
+    platform = make_platform(world)
+    desk = desk_for(policy, world, troubled(platform, scenario))
     tape = Tape(desk) if keep else None
     recorder = Recorder(world)
     holds = 0
@@ -68,18 +75,46 @@ def run(
         if progress is not None:
             progress(policy, seed, position + 1, world.n_hours)
     platform.run_out()
-    hindsight = Hindsight.of(fluid_optimum(world.truth, world.budget, world.roi_target), world.truth)
+    curves = platform.curves
+    hindsight = Hindsight.of(fluid_optimum(curves, world.budget, world.roi_target), curves)
     return RunResult(
         setting=setting_of(scenario),
         policy=policy,
         seed=seed,
         roi_target=world.roi_target,
-        figures=measure(world.truth, platform.ledger, Rows(budget=world.budget, roi=world.roi_target)),
-        trace=recorder.trace(platform.ledger),
+        figures=_compared(measure(curves, platform.ledger, rows_of(world)), scenario, seed),
+        trace=recorder.trace(platform.ledger, curves),
         hindsight=hindsight,
         holds=holds,
         kept=None if tape is None else tape.kept(world, platform, hindsight),
     )
+
+
+def _run_oracle(scenario: Scenario, policy: str, seed: int, progress: Progress | None) -> RunResult:
+    """One oracle in one world; `oracle` itself is measured in expectation, so that luck does not enter."""
+    world = make_world(scenario, seed)
+    platform = play_oracle(world, policy)
+    ledger, curves = platform.ledger, platform.curves
+    if policy == "oracle":
+        ledger = expected_ledger(world, curves, ledger.bids)
+    if progress is not None:
+        progress(policy, seed, world.n_hours, world.n_hours)
+    return RunResult(
+        setting=setting_of(scenario),
+        policy=policy,
+        seed=seed,
+        roi_target=world.roi_target,
+        figures=_compared(measure(curves, ledger, rows_of(world)), scenario, seed),
+        trace=Recorder(world).trace(ledger, curves),
+        hindsight=Hindsight.of(fluid_optimum(curves, world.budget, world.roi_target), curves),
+    )
+
+
+def _compared(figures: Figures, scenario: Scenario, seed: int) -> Figures:
+    """Same figures, with the variation of hourly CPC against the executed constant price of the same seed."""
+    least = constant_price_cpc_cv(scenario, seed)
+    own = figures.hourly_cpc_cv
+    return replace(figures, cpc_cv_vs_hindsight=own / least if own is not None and least else None)
 
 
 def simulate(
@@ -96,11 +131,11 @@ def simulate(
     Results do not depend on `jobs`: each run is a world of its own. With `keep`, SteadyBid's run on the first seed
     carries all that its desk saw and decided, for `evaluation.keep.keep`.
     """
-    unknown = [p for p in policies if p not in POLICIES]
+    unknown = [p for p in policies if p not in ALL_POLICIES]
     if unknown or not policies or not seeds:
         raise ConfigError(
             f"need at least one policy and one seed, got {list(policies)} and {list(seeds)}; policies are "
-            f"{', '.join(POLICIES)}"
+            f"{', '.join(ALL_POLICIES)}"
         )
     tasks = [
         (policy, seed, keep and (policy, seed) == ("steadybid", seeds[0])) for policy in policies for seed in seeds

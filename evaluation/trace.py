@@ -8,7 +8,8 @@ import numpy as np
 from domain.goals import TargetKind
 from domain.plans import Decision
 from domain.tables import Floats
-from market import FluidPlan, Ledger, SimWorld, Truth
+from market import FluidPlan, Ledger, SimWorld
+from market.fluid import Curves
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Hindsight:
     status: str
 
     @classmethod
-    def of(cls, plan: FluidPlan, truth: Truth) -> "Hindsight":
+    def of(cls, plan: FluidPlan, truth: Curves) -> "Hindsight":
         """Hourly totals of a plan."""
         clicks = plan.clicks.sum(axis=0)
         return cls(
@@ -109,15 +110,16 @@ class Recorder:
             if row.kind == TargetKind.ROI.value and row.group == "account" and row.spent > 0:
                 self._notes["matured"][position] = row.gained / row.spent
 
-    def trace(self, ledger: Ledger) -> Trace:
-        """The whole run."""
+    def trace(self, ledger: Ledger, curves: Curves | None = None) -> Trace:
+        """The whole run; `curves` are those of the run where rivals reacted to it."""
         world = self._world
+        value = (world.curves if curves is None else curves).click_value
         clicks = ledger.clicks.sum(axis=0)
         return Trace(
             local=tuple(h.local(world.account.tz).replace(tzinfo=None) for h in world.hours),
             spend=ledger.spend.sum(axis=0),
             clicks=clicks,
-            gmv=(ledger.clicks * world.truth.click_value).sum(axis=0),
+            gmv=(ledger.clicks * value).sum(axis=0),
             bid=ratio((ledger.clicks * ledger.bids).sum(axis=0), clicks),
             planned_spend=self._notes["planned_spend"],
             theta=self._notes["theta"],

@@ -4,6 +4,8 @@
 `fluid_optimum` the hindsight plan. Nothing here knows predictors, optimizer or pacing.
 """
 
+from market.contested import make_platform, make_world
+from market.faults import troubled
 from market.fluid import FluidPlan, best_gmv_at_spend, fluid_optimum
 from market.ledger import Ledger
 from market.platform import SimPlatform
@@ -21,4 +23,7 @@ __all__ = [
     "best_gmv_at_spend",
     "fluid_optimum",
     "load_scenario",
+    "make_platform",
+    "make_world",
+    "troubled",
 ]

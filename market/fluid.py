@@ -11,13 +11,46 @@ theta = max(theta_B, theta_R). "Fluid": expected curves, no Poisson noise, no ed
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from domain.problem import Status
 from domain.tables import Floats
-from market.truth import Truth
 
-#: A bid of a million median prices wins every auction: there is nothing to buy beyond.
-_EVERYTHING = 1e6
+
+class Curves(Protocol):
+    """Expected response of all units and hours, as far as the best plan needs to know it.
+
+    Attributes
+    ----------
+    click_value
+        (n_units, n_hours) expected gmv of a click.
+    cvr
+        (n_units, n_hours) orders per click.
+    lowest_theta
+        Price of money at which everything there is to buy is bought.
+    most_gmv
+        Gmv of all clicks there are; no plan spends more than this over its price of money.
+    """
+
+    @property
+    def click_value(self) -> Floats: ...
+
+    @property
+    def cvr(self) -> Floats: ...
+
+    @property
+    def lowest_theta(self) -> float: ...
+
+    @property
+    def most_gmv(self) -> float: ...
+
+    def best_bids(self, theta: float) -> Floats:
+        """(n_units, n_hours) bids that maximise gmv - theta spend."""
+        ...
+
+    def response(self, bids: Floats) -> tuple[Floats, Floats]:
+        """Expected (clicks, spend) at bids."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +88,16 @@ class FluidPlan:
         return self.gmv / self.total_spend if self.total_spend > 0 else float("nan")
 
 
-def at_theta(truth: Truth, theta: float, status: Status = Status.SLACK) -> FluidPlan:
-    """Plan that bids click value / theta everywhere."""
-    value = truth.click_value
-    bids = value / theta
+def at_theta(truth: Curves, theta: float, status: Status = Status.SLACK) -> FluidPlan:
+    """Plan that bids what is best at a price of money; under second price, click value / theta."""
+    bids = truth.best_bids(theta)
     clicks, spend = truth.response(bids)
-    return FluidPlan(theta, bids, spend, clicks, float((value * clicks).sum()), status)
+    return FluidPlan(theta, bids, spend, clicks, float((truth.click_value * clicks).sum()), status)
 
 
-def fluid_optimum(truth: Truth, budget: float | None, roi: float | None) -> FluidPlan:
+def fluid_optimum(truth: Curves, budget: float | None, roi: float | None) -> FluidPlan:
     """Best expected gmv under a budget and an ROI target, true curves known; ``None`` = no such row."""
-    lowest = float((truth.click_value / truth.price_median).min()) / _EVERYTHING
+    lowest = truth.lowest_theta
 
     def totals(theta: float) -> tuple[float, float]:
         plan = at_theta(truth, theta)
@@ -78,8 +110,8 @@ def fluid_optimum(truth: Truth, budget: float | None, roi: float | None) -> Flui
             return totals(theta)[1] - budget
 
         if over_budget(lowest) > 0:
-            # Bids of g / theta cost at most gmv / theta, so this price can never overspend.
-            safe = float((truth.opportunities * truth.click_value).sum()) / budget
+            # The best bids cost at most gmv / theta, so this price can never overspend.
+            safe = max(truth.most_gmv / budget, 2 * lowest)
             theta_b = _root(over_budget, lowest, safe)
     theta_r = 0.0
     if roi is not None:
@@ -102,7 +134,7 @@ def fluid_optimum(truth: Truth, budget: float | None, roi: float | None) -> Flui
     return at_theta(truth, max(theta_b, theta_r), status)
 
 
-def best_gmv_at_spend(truth: Truth, spend: float) -> FluidPlan:
+def best_gmv_at_spend(truth: Curves, spend: float) -> FluidPlan:
     """Best plan that spends no more than was spent: what the same money could have bought."""
     return fluid_optimum(truth, spend, None)
 

@@ -13,6 +13,7 @@ from domain.errors import ConfigError, InvalidPlan
 from domain.plans import RECEIPTS, Action, BidPlan, Receipts, ReceiptState
 from domain.tables import BIDS, REPORT, BidTable, Floats, ReportBatch
 from domain.time import Hour, Window
+from market.fluid import Curves
 from market.ledger import Ledger
 from market.truth import Shoppers, stream
 from market.world import SimWorld
@@ -54,6 +55,11 @@ class SimPlatform:
     def remaining_budget(self) -> float:
         """What is left of the account's budget, account currency."""
         return self.world.budget - float(self.ledger.spend.sum())
+
+    @property
+    def deliverable(self) -> float:
+        """What is left until delivery stops; the budget, unless the platform over-delivers."""
+        return self.world.delivery_stops_at - float(self.ledger.spend.sum())
 
     def read_reports(self, window: Window) -> ReportBatch:
         """Rows of hours in the window that are new or restated since the last hour in which reports were read.
@@ -114,6 +120,23 @@ class SimPlatform:
         rows = [(unit_id, *answer) for unit_id, answer in zip(sent["unit_id"], answers, strict=True)]
         return Receipts(pl.DataFrame(rows, schema=dict(RECEIPTS), orient="row"))
 
+    def put(self, bids: Floats, *, rules: bool = True) -> None:
+        """Put one bid per unit (n_units,) in force at once, 0 = pause; for those who need no desk.
+
+        Without `rules` neither tick, floor, cap nor the day's edits hold: what nobody may do, and an oracle must.
+        """
+        if not rules:
+            self._bids = np.array(bids, np.float64)
+            return
+        limits = self.world.limits
+        ticks = np.round(np.round(bids / limits.tick) * limits.tick, 9)
+        legal = np.where(bids > 0, np.clip(ticks, limits.floor, limits.cap), 0.0)
+        moved = legal != self._bids
+        if limits.edits_per_day is not None:
+            moved &= self._edits < limits.edits_per_day
+        self._bids = np.where(moved, legal, self._bids)
+        self._edits += moved
+
     def _edit(self, unit_id: str, bid: float | None) -> tuple[str, float | None, str | None]:
         """One edit: its receipt state, the bid now in force, and a reason where it is not what was sent."""
         limits = self.world.limits
@@ -145,25 +168,40 @@ class SimPlatform:
             due = "none: the scenario is over" if h >= world.n_hours else str(world.hours[h])
             raise ConfigError(f"simulated hours run once each and in order: asked for {hour}, due is {due}")
         shoppers = world.shoppers(h)
-        won = np.flatnonzero(shoppers.price < self._bids[shoppers.unit])
-        paid = np.cumsum(shoppers.price[won])
-        delivered = 0 if self._dry else int(np.searchsorted(paid, self.remaining_budget, side="right"))
+        won, price = self._win(h, shoppers)
+        paid = np.cumsum(price)
+        delivered = 0 if self._dry else int(np.searchsorted(paid, self.deliverable, side="right"))
         open_share = 0.0 if self._dry else 1.0
         if not self._dry and delivered < won.size:
             self._dry, open_share = True, won[delivered] / shoppers.unit.size
+        price = price[:delivered]
         won = won[:delivered]
         n = world.n_units
         ledger.bids[:, h] = self._bids
         ledger.clicks[:, h] = np.bincount(shoppers.unit[won], minlength=n)
-        ledger.spend[:, h] = np.bincount(shoppers.unit[won], weights=shoppers.price[won], minlength=n)
+        ledger.spend[:, h] = np.bincount(shoppers.unit[won], weights=price, minlength=n)
         ledger.impressions[:, h] = ledger.clicks[:, h] + self._looks(h, open_share)
         ledger.changed[self._bids > 0, h] = h + 1
         self._take_orders(h, shoppers, won)
+        self._after(h, shoppers, won, price)
         ledger.settle(h)
         self.clock += 1
         tz = world.account.tz
         if self.now.local(tz).date() != hour.local(tz).date():
             self._edits[:] = 0
+
+    @property
+    def curves(self) -> Curves:
+        """Expected response to any bids in this run, as far as it has gone: what hindsight knows."""
+        return self.world.truth
+
+    def _win(self, h: int, shoppers: Shoppers) -> tuple[np.ndarray, Floats]:
+        """Positions of the shoppers whose click is won with the bids in force, in order of time, and the prices."""
+        won = np.flatnonzero(shoppers.price < self._bids[shoppers.unit])
+        return won, shoppers.price[won]
+
+    def _after(self, h: int, shoppers: Shoppers, won: np.ndarray, price: Floats) -> None:
+        """What else an hour leads to; nothing in this market."""
 
     def run_out(self) -> None:
         """Let the orders that are still to come arrive, after the last hour; nothing is sold any more."""
@@ -177,7 +215,9 @@ class SimPlatform:
         clicked = np.zeros(shoppers.unit.size, np.bool_)
         clicked[won] = True
         mine = clicked[shoppers.orders]
-        self.ledger.expect(h, shoppers.unit[shoppers.orders[mine]], shoppers.lag[mine], shoppers.value[mine])
+        self.ledger.expect(
+            h, shoppers.unit[shoppers.orders[mine]], shoppers.lag[mine], shoppers.value[mine], shoppers.count[mine]
+        )
 
     def _looks(self, h: int, open_share: float) -> Floats:
         """(n_units,) impressions without a click: Poisson, by inversion, so that a higher bid never gets fewer."""

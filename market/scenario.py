@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
@@ -214,6 +215,149 @@ class PeakPart:
     price: Annotated[float, Between(1e-3, 1e3)]
 
 
+class Pricing(StrEnum):
+    """What the winner of a slot pays for a click."""
+
+    GSP = "gsp"  #: the score of the next one below, by own quality; with one slot this is second price
+    FIRST_PRICE = "first_price"  #: the own bid
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionPart:
+    """Auctions against a population of rivals; without this part market prices are a law without rivals behind it.
+
+    Rivals are dealt to the categories; all of a category's that are awake bid in each of its auctions, at
+    strength x price level of the unit x noise. `rivals.price_per_value` and `level_spread` set the units' price levels,
+    `rise` and `drift` move all rivals at once; `auction_spread` is not used.
+
+    Attributes
+    ----------
+    pricing, slots, slot_decay
+        Rule of payment, number of ad slots, clicks of a slot as a share of those of the slot above.
+    categories, rivals
+        Numbers of categories and of rivals in all of them.
+    strength_spread
+        Standard deviation over rivals of the logarithm of their strength.
+    noise, tail_share, tail_factor
+        Standard deviation of the logarithm of a rival's single bids; in a share of the auctions it is larger by a
+        factor: the fat tail.
+    pacing_share
+        Share of rivals that pace their day's budget; the others run dry.
+    budget_tightness
+        Median of a rival's daily budget over what that day would cost it.
+    coming_share
+        Share of rivals that enter or leave at some time.
+    reaction
+        Relative rise of a reacting rival's bids where it is always outbid by this account.
+    """
+
+    pricing: Pricing
+    slots: Annotated[int, Between(1, 8)]
+    slot_decay: Annotated[float, Between(0.05, 1)]
+    categories: Annotated[int, Between(1, 1000)]
+    rivals: Annotated[int, Between(1, 10_000)]
+    strength_spread: Annotated[float, Between(0, 2)]
+    noise: Annotated[float, Between(0.05, 3)]
+    tail_share: Annotated[float, Between(0, 0.5)]
+    tail_factor: Annotated[float, Between(1, 5)]
+    pacing_share: Annotated[float, Between(0, 1)]
+    budget_tightness: Annotated[float, Between(0.05, 100)]
+    coming_share: Annotated[float, Between(0, 1)]
+    reaction: Annotated[float, Between(0, 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class AftermathPart:
+    """What becomes of clicks and orders beyond the plain delay of `conversion`.
+
+    Attributes
+    ----------
+    carts_share
+        Share of warm-up orders that wait in the cart for the burst.
+    deposit_share, forfeit_share
+        A pre-sale order counts at once with this share of its value; the rest settles in the burst, unless the
+        deposit is forfeited.
+    refund_share, refund_mean_hours
+        Share of orders that are taken back, and how long that takes in the mean; 72 hours at most.
+    invalid_share
+        Share of clicks that turn out invalid and are credited back within 72 hours; nobody orders after one.
+    """
+
+    carts_share: Annotated[float, Between(0, 1)]
+    deposit_share: Annotated[float, Between(0, 1)]
+    forfeit_share: Annotated[float, Between(0, 1)]
+    refund_share: Annotated[float, Between(0, 0.9)]
+    refund_mean_hours: Annotated[float, Between(1, 72)]
+    invalid_share: Annotated[float, Between(0, 0.5)]
+
+
+class FaultKind(StrEnum):
+    """Disturbances; the first ones trouble what is told and edited, the others the world itself."""
+
+    LATE_REPORTS = "late_reports"  #: `hours` later than they could be
+    LOST_REPORTS = "lost_reports"  #: `share` of rows missing, found `hours` later
+    DUPLICATED_REPORTS = "duplicated_reports"  #: `share` of rows told again
+    RESTATED_REPORTS = "restated_reports"  #: `share` of rows first told off by `amount`, put right `hours` later
+    ATTRIBUTION_OUTAGE = "attribution_outage"  #: from `start`, for `hours`
+    DARK_HOURS = "dark_hours"  #: from `start`, for `hours`: nothing read, nothing edited
+    CLOCK_SKEW = "clock_skew"  #: the platform's clock is `amount` minutes fast
+    REJECTED_BIDS = "rejected_bids"  #: `share` of edits
+    ROUNDED_BIDS = "rounded_bids"  #: to a tick of `amount`
+    RATE_LIMITED = "rate_limited"  #: `amount` edits an hour
+    EDITS_PER_DAY = "edits_per_day"  #: `amount` a unit and local day
+    OVER_DELIVERY = "over_delivery"  #: the platform stops at `amount` times the budget
+    PRICE_SHOCK = "price_shock"  #: market prices times `amount`, from `start` for `hours`
+    DEMAND_SHOCK = "demand_shock"  #: opportunities times `amount`, from `start` for `hours`
+    RIVAL_ENTRY = "rival_entry"  #: prices times `amount` for `share` of units, from `start` for `hours`
+    STOCK_OUT = "stock_out"  #: `share` of units sells nothing, from `start` for `hours`
+    PREDICTOR_BIAS = "predictor_bias"  #: last month's conversion rates times `amount`
+
+
+#: Keys that a kind needs beside ``kind``.
+_FAULT_KEYS: Mapping[FaultKind, frozenset[str]] = {
+    FaultKind.LATE_REPORTS: frozenset({"hours"}),
+    FaultKind.LOST_REPORTS: frozenset({"share", "hours"}),
+    FaultKind.DUPLICATED_REPORTS: frozenset({"share"}),
+    FaultKind.RESTATED_REPORTS: frozenset({"share", "amount", "hours"}),
+    FaultKind.ATTRIBUTION_OUTAGE: frozenset({"start", "hours"}),
+    FaultKind.DARK_HOURS: frozenset({"start", "hours"}),
+    FaultKind.CLOCK_SKEW: frozenset({"amount"}),
+    FaultKind.REJECTED_BIDS: frozenset({"share"}),
+    FaultKind.ROUNDED_BIDS: frozenset({"amount"}),
+    FaultKind.RATE_LIMITED: frozenset({"amount"}),
+    FaultKind.EDITS_PER_DAY: frozenset({"amount"}),
+    FaultKind.OVER_DELIVERY: frozenset({"amount"}),
+    FaultKind.PRICE_SHOCK: frozenset({"amount", "start", "hours"}),
+    FaultKind.DEMAND_SHOCK: frozenset({"amount", "start", "hours"}),
+    FaultKind.RIVAL_ENTRY: frozenset({"amount", "share", "start", "hours"}),
+    FaultKind.STOCK_OUT: frozenset({"share", "start", "hours"}),
+    FaultKind.PREDICTOR_BIAS: frozenset({"amount"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPart:
+    """One disturbance; what the keys mean stands at its kind, and a kind takes no others.
+
+    Attributes
+    ----------
+    kind
+        Which.
+    start, hours
+        Local time at which it sets in, and how long it lasts or delays.
+    share
+        Of rows, edits or units that are hit.
+    amount
+        How strong.
+    """
+
+    kind: FaultKind
+    start: datetime | None = None
+    hours: Annotated[int | None, Between(1, 24 * 366)] = None
+    share: Annotated[float | None, Between(0, 1)] = None
+    amount: Annotated[float | None, Between(1e-6, 1e6)] = None
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One world as its file states it.
@@ -244,6 +388,9 @@ class Scenario:
     limits: LimitsPart
     phases: tuple[PhasePart, ...]
     peaks: tuple[PeakPart, ...] = ()
+    faults: tuple[FaultPart, ...] = ()
+    auction: AuctionPart | None = None
+    aftermath: AftermathPart | None = None
 
     @property
     def tz(self) -> ZoneInfo:
@@ -344,6 +491,15 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
     for k, peak in enumerate(scenario.peaks):
         if not scenario.start <= peak.start < scenario.end:
             raise refuse(f"peaks[{k}].start", "must lie inside start .. end")
+    if scenario.auction is not None and scenario.auction.rivals < scenario.auction.categories:
+        raise refuse("auction.rivals", "have at least one rival per category")
+    for k, fault in enumerate(scenario.faults):
+        given = {n for n in ("start", "hours", "share", "amount") if getattr(fault, n) is not None}
+        needed = _FAULT_KEYS[fault.kind]
+        if given != needed:
+            raise refuse(f"faults[{k}]", f"{fault.kind.value} takes the keys {sorted(needed)}, got {sorted(given)}")
+        if fault.start is not None and not scenario.start <= fault.start < scenario.end:
+            raise refuse(f"faults[{k}].start", "must lie inside start .. end")
     try:
         account_of(scenario)
     except ConfigError as error:
@@ -402,6 +558,8 @@ def _table(kind: type[Any], raw: object, file: str, prefix: str) -> Any:
 
 def _value(kind: Any, raw: object, file: str, key: str, within: Between | None = None) -> Any:
     """One value of the type and range that its key asks for."""
+    if kind in (AuctionPart | None, AftermathPart | None):
+        kind = get_args(kind)[0]
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _table(kind, raw, file, f"{key}.")
     if hasattr(kind, "__metadata__"):  # Annotated
@@ -414,17 +572,17 @@ def _value(kind: Any, raw: object, file: str, key: str, within: Between | None =
         if not isinstance(raw, str) or not raw.strip():
             raise ConfigError(f"{file}: {key}: expected a text, got {raw!r}")
         return raw
-    if kind is PhaseKind:
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
         try:
-            return PhaseKind(raw)
+            return kind(raw)
         except ValueError:
-            raise ConfigError(f"{file}: {key}: {raw!r} is none of {[k.value for k in PhaseKind]}") from None
-    if kind is datetime:
+            raise ConfigError(f"{file}: {key}: {raw!r} is none of {[k.value for k in kind]}") from None
+    if kind in (datetime, datetime | None):
         if not isinstance(raw, datetime) or raw.tzinfo is not None:
             raise ConfigError(f"{file}: {key}: expected a local time such as 2026-11-11T00:00:00, got {raw!r}")
         return raw
     assert within is not None, f"{key} has no range"
-    whole = kind is not float
+    whole = kind not in (float, float | None)
     if isinstance(raw, bool) or not isinstance(raw, int if whole else (int, float)):
         raise ConfigError(f"{file}: {key}: expected a {'whole ' if whole else ''}number, got {raw!r}")
     if not within.low <= raw <= within.high:

@@ -18,6 +18,9 @@ from scipy.special import ndtr
 from domain.tables import Floats
 from market.scenario import Scenario
 
+#: A bid of a million median prices wins every auction: there is nothing to buy beyond.
+_EVERYTHING = 1e6
+
 #: Names of independent random streams; a new one is added at the end, so that old worlds stay what they are.
 _UNITS, _TRAFFIC, _RIVALS, _BELIEF, _SHOPPERS = range(5)
 
@@ -55,6 +58,21 @@ class Truth:
     def click_value(self) -> Floats:
         """(n_units, n_hours) expected gmv of a click."""
         return self.cvr * self.order_value[:, None]
+
+    @property
+    def lowest_theta(self) -> float:
+        """Price of money at which every auction is won: bids of a million median prices and more."""
+        worth = self.click_value > 0
+        return float((self.click_value[worth] / self.price_median[worth]).min(initial=np.inf)) / _EVERYTHING
+
+    @property
+    def most_gmv(self) -> float:
+        """Expected gmv of all opportunities."""
+        return float((self.opportunities * self.click_value).sum())
+
+    def best_bids(self, theta: float) -> Floats:
+        """(n_units, n_hours) click value / theta: the best second-price bids at a price of money."""
+        return self.click_value / theta
 
     def at_hour(self, hour: int) -> "Truth":
         """Curves of one hour, as arrays of one column."""
@@ -189,7 +207,9 @@ class Shoppers:
     lag
         Hours from click to order, for each of `orders`.
     value
-        Gmv of the order, for each of `orders`.
+        Gmv of the order, for each of `orders`; negative where it is taken back.
+    count
+        1 for an order, -1 for one that is taken back, 0 for money alone, for each of `orders`.
     """
 
     unit: np.ndarray
@@ -197,6 +217,7 @@ class Shoppers:
     orders: np.ndarray
     lag: np.ndarray
     value: Floats
+    count: Floats
 
 
 def draw_shoppers(scenario: Scenario, seed: int, truth: Truth, hour: int) -> Shoppers:
@@ -220,4 +241,4 @@ def draw_shoppers(scenario: Scenario, seed: int, truth: Truth, hour: int) -> Sho
         lag = np.where(late, rng.geometric(later / scenario.conversion.mean_lag_hours, orders.size), 0)
     sd = scenario.value.basket_spread
     value = truth.order_value[unit[orders]] * np.exp(sd * rng.standard_normal(orders.size) - 0.5 * sd**2)
-    return Shoppers(unit, price, orders, lag, np.round(value, 2))
+    return Shoppers(unit, price, orders, lag, np.round(value, 2), np.ones(orders.size))

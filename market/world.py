@@ -9,9 +9,12 @@ import polars as pl
 
 from domain.goals import Goals, Target, TargetKind
 from domain.tables import HOURS, UNITS, Floats, Priors
-from market.fluid import fluid_optimum
+from market.fluid import Curves, fluid_optimum
 from market.scenario import Scenario, account_of
+from market.shocks import biased, over_delivery, shocked
 from market.truth import (
+    Assortment,
+    Profiles,
     Shoppers,
     Truth,
     draw_assortment,
@@ -30,13 +33,19 @@ class SimWorld:
     scenario, seed
         What it was made from: same pair, same world, in any process.
     truth
-        Hidden curves; evaluation reads them, a policy never does.
+        Hidden numbers; evaluation reads them, a policy never does.
+    curves
+        Hidden expected response to bids, before anybody has reacted to them.
+    expected
+        What everybody expects of the hours.
     account, units, priors, calendar, goals, limits
         What the account's desk starts with.
     hours
         Hours of the scenario, in order.
     budget, roi_target
         The two targets as numbers: account currency, and gmv per unit of spend.
+    delivery_stops_at
+        Spend at which the platform stops delivery, account currency: the budget, unless it over-delivers.
     start_bids
         (n_units,) live bids before the first decision: what last month's model can afford for a click
         at the target ROI.
@@ -45,10 +54,11 @@ class SimWorld:
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario = scenario
         self.seed = seed
-        expected = profiles(scenario)
-        goods = draw_assortment(scenario, seed)
-        belief = draw_belief(scenario, seed, goods)
-        self.truth: Truth = draw_truth(scenario, seed, goods, expected)
+        self.expected: Profiles = profiles(scenario)
+        expected = self.expected
+        goods = self._assortment()
+        belief = biased(draw_belief(scenario, seed, goods), scenario)
+        self.truth: Truth = shocked(draw_truth(scenario, seed, goods, expected), scenario, seed)
         self.hours = tuple(scenario.first_hour.plus(h) for h in range(scenario.n_hours))
         self.calendar = scenario.calendar()
         self.limits = scenario.bid_limits()
@@ -68,10 +78,13 @@ class SimWorld:
             "prior_ctr": np.full(n, scenario.demand.ctr),
             "prior_cvr": belief.cvr,
             "prior_order_value": goods.order_value,
+            **self._descriptions(),
         }
         self.units = pl.DataFrame(
             {name: columns.get(name, [None] * n) for name in UNITS}, schema=dict(UNITS), strict=False
         )
+        self.curves: Curves = self._curves()
+        price_median, price_spread = self._price_forecast(goods)
         self.priors = Priors(
             hours=pl.DataFrame(
                 {
@@ -83,12 +96,13 @@ class SimWorld:
                 schema=dict(HOURS),
             ),
             clicks_per_hour=belief.clicks_per_hour,
-            price_median=goods.price_median,
-            price_spread=goods.price_spread,
+            price_median=price_median,
+            price_spread=price_spread,
         )
         self.budget = scenario.goals.budget
+        self.delivery_stops_at = self.budget * over_delivery(scenario)
         self.roi_target = round(
-            scenario.goals.roi_of_budget_optimum * fluid_optimum(self.truth, self.budget, None).roi, 4
+            scenario.goals.roi_of_budget_optimum * fluid_optimum(self.curves, self.budget, None).roi, 4
         )
         self.goals = Goals(targets=(Target(TargetKind.BUDGET, self.budget), Target(TargetKind.ROI, self.roi_target)))
         limits = self.limits
@@ -96,6 +110,22 @@ class SimWorld:
         self.start_bids: Floats = np.clip(
             np.floor(affordable / limits.tick + 1e-9) * limits.tick, limits.floor, limits.cap
         )
+
+    def _assortment(self) -> Assortment:
+        """What is advertised."""
+        return draw_assortment(self.scenario, self.seed)
+
+    def _descriptions(self) -> dict[str, object]:
+        """Columns `UNITS` that say more of the units."""
+        return {}
+
+    def _curves(self) -> Curves:
+        """Expected response to bids before anybody has reacted to them."""
+        return self.truth
+
+    def _price_forecast(self, goods: Assortment) -> tuple[Floats, Floats]:
+        """(n_units,) median and spread of the market price of a click, as last month's model has them."""
+        return goods.price_median, goods.price_spread
 
     @property
     def n_units(self) -> int:

@@ -1,3 +1,4 @@
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -85,3 +86,9 @@ def publish() -> Callable[[SimPlatform, np.ndarray], pl.DataFrame]:
 @pytest.fixture
 def make_plan() -> Callable[[SimPlatform, np.ndarray], BidPlan]:
     return plan_of
+
+
+@pytest.fixture
+def shipped_raw() -> dict:
+    """The shipped scenario as parsed TOML."""
+    return tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
