@@ -72,7 +72,7 @@ class ServeSettings:
 
     home: Path
     port: int = 4200
-    poll_seconds: float = 5.0
+    poll_seconds: float = 2.0
     heartbeat_seconds: int = 30
     dead_after_seconds: int = 100
     hourly_cron: str = HOURLY_CRON
