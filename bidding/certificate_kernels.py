@@ -47,3 +47,22 @@ def best_all(spend, value, gmv, clicks, orders, leaf, price, m, e, o, first, las
             best = max(best, z - price[g] * spend[i, level])
         total += best
     return total
+
+
+@njit(cache=True, error_model="numpy")
+def least(spend, gmv, clicks, orders, leaf, weights, first, last, may, units, sums):  # pragma: no cover - compiled
+    """Least weighted sum of the four amounts over each unit's allowed levels: amounts and least, summed per group."""
+    for i in units:
+        g = leaf[i]
+        a, b, d, e = weights[g]
+        best, at = (0.0 if may[i] else np.inf), -1
+        for level in range(first[i], last[i] + 1):
+            z = a * spend[i, level] + b * gmv[i, level] + d * clicks[i, level] + e * orders[i, level]
+            if z < best:
+                best, at = z, level
+        if at >= 0:
+            sums[g, 0] += spend[i, at]
+            sums[g, 1] += gmv[i, at]
+            sums[g, 2] += clicks[i, at]
+            sums[g, 3] += orders[i, at]
+            sums[g, 4] += best

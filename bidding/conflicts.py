@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bidding.laminar import LaminarSolver, fits
+from bidding.reach import MOST_ROWS, Reach, always
+from bidding.rich import RichSolver
 from bidding.words import amount, row_name
 from domain.problem import Problem, RowKind, Rows, Status
 from domain.protocols import Solver
@@ -37,9 +39,11 @@ class Conflict:
 def conflict(problem: Problem) -> Conflict | None:
     """Smallest conflicting set by deletion, with the least relaxation of each member; ``None`` where rows agree.
 
-    Each trial is a full solve; rows that lie on no path with the first broken one are dropped together first.
+    With budget and ROI rows alone each trial is a full solve; rows that lie on no path with the first broken one are dropped together first.
     """
-    solver = _solver(problem)
+    if fits(problem) is not None:
+        return _at_any_rows(problem)
+    solver = LaminarSolver()
     if _agree(problem, np.arange(len(problem.rows)), solver):
         return None
     kept = np.arange(len(problem.rows))
@@ -58,12 +62,21 @@ def conflict(problem: Problem) -> Conflict | None:
     return Conflict(tuple(int(r) for r in kept), cures, words)
 
 
-def _solver(problem: Problem) -> Solver:
-    if fits(problem) is None:
-        return LaminarSolver()
-    from bidding.program import ReferenceSolver  # cvxpy loads for a second, so only where it is needed
-
-    return ReferenceSolver()
+def _at_any_rows(problem: Problem) -> Conflict | None:
+    """Rows beside budgets and ROI: cutting planes where they are few, else where the prices of a solve point to."""
+    if always(problem):
+        return None
+    reach = Reach.of(problem)
+    if len(problem.rows) <= MOST_ROWS:
+        found = reach.collision(range(len(problem.rows)))
+        sets = [] if found is None else [found]
+    else:
+        sets = reach.collisions(RichSolver().solve(problem).multipliers)
+    if not sets:
+        return None
+    first = min(sets, key=lambda c: len(c.rows))
+    words = tuple(_words(problem, r, cure) for r, cure in zip(first.rows, first.cures, strict=True))
+    return Conflict(first.rows, first.cures, words)
 
 
 def _agree(problem: Problem, rows: NDArray[np.intp], solver: Solver, changed: Rows | None = None) -> bool:

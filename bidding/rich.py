@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from bidding import curves, laminar_kernels, rich_kernels
+from bidding import curves, laminar_kernels, reach, rich_kernels
 from bidding.certificate import Mix, certify, unit_prices
 from domain.errors import SolverFailed
 from domain.problem import Problem, RowKind, Solution
@@ -36,11 +36,16 @@ STAGES = ((1.0, 200, 1e-2), (0.3, 1000, 1e-3), (0.1, 0, 1e-3), (0.03, 0, 4e-6))
 HAIR = 1e-5
 #: Gap at which it stops, and stages of a quarter of the width that it adds where the last one leaves more.
 GOOD_GAP, FURTHER = 5e-5, 6
+#: Violation up to which rows count as held; room that a row out of reach is given, of its terms' size.
+HELD, ROOM = 1e-9, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class RichSolver:
-    """Dual Newton solver for any rows on nested groups; `SolverFailed` where it cannot hold the rows.
+    """Dual Newton solver for any rows on nested groups.
+
+    Rows that floors or debts put out of reach give an answer of status ``unreachable`` whose certificate names the smallest
+    colliding sets, what would cure each, and has no bound or gap (NaN); see `bidding.reach`.
 
     Attributes
     ----------
@@ -59,7 +64,53 @@ class RichSolver:
         curves.checked(problem)
         if problem.bids.shape[0] == 0:
             raise SolverFailed("rich: no units")
-        return self.descended(Dual.of(problem))
+        state = Dual.of(problem)
+        if reach.always(problem):
+            return self.descended(state)
+        broken, missing, size = reach.shortfalls_alone(problem)
+        if not broken.size:
+            found = self.descended(state)
+            if found.certificate.violation <= HELD:
+                return found
+            told = reach.Reach.of(problem).collisions(found.multipliers)
+            return self._least_violating(state, told) if told else found
+        told = [c for r in broken[: reach.MOST_ROWS] if (c := reach.Reach.of(problem).collision([int(r)]))]
+        return self._least_violating(
+            state, told, dict(zip(broken.tolist(), (missing + HAIR * size).tolist(), strict=True))
+        )
+
+    def _least_violating(
+        self, state: "Dual", told: list[reach.Collision], relaxed: dict[int, float] | None = None
+    ) -> Solution:
+        """Answer that misses colliding rows by little more than it must, and says what would cure each collision.
+
+        `relaxed` holds rows that cannot be met alone, and by how much their right sides are to be raised.
+        """
+        problem = state.problem
+        raised = {} if relaxed is None else dict(relaxed)
+        size = reach.Reach.of(problem).alone()[1]
+        fresh, found, words = ([] if raised else told), None, [c.words(problem) for c in told]
+        for turn in range(FURTHER):
+            for c in fresh:
+                k = reach.softest(problem, c)
+                raised[c.rows[k]] = raised.get(c.rows[k], 0.0) + c.shortfalls[k] + ROOM * float(size[c.rows[k]])
+            right = problem.rows.right.copy()
+            for r, more in raised.items():
+                right[r] += more + (ROOM * 4.0**turn - HAIR) * float(size[r])
+            eased = replace(problem, rows=replace(problem.rows, right=right))
+            found = replace(self, start=None).descended(replace(state, problem=eased))
+            if found.certificate.violation <= HELD:
+                break
+            fresh = reach.Reach.of(eased).collisions(found.multipliers)
+            words += [c.words(eased) for c in fresh]
+        assert found is not None  # at least one turn is made
+        answer = certify(
+            problem, (found.lower, found.upper, found.share), theta=found.theta, offset=found.offset,
+            multipliers=found.multipliers, unreachable=np.array(sorted(raised), np.int64), tied=False,
+            method=found.method,
+        )  # fmt: skip
+        more = f"; and {len(raised) - len(words)} more targets" if len(raised) > len(words) else ""
+        return replace(answer, certificate=replace(answer.certificate, words="; ".join(words[:3]) + more))
 
     def descended(self, state: "Dual") -> Solution:
         """Run the stages on a problem that is laid out already."""
@@ -86,6 +137,14 @@ def _better(found: Solution, best: Solution) -> bool:
     if (a.violation <= 1e-9) != (b.violation <= 1e-9):
         return a.violation < b.violation
     return a.gap < b.gap if a.violation <= 1e-9 else a.violation < b.violation
+
+
+def _newton_step(hessian: Floats, gradient: Floats) -> Floats:
+    """Step to the least of a quadratic; rows that no unit feels, such as those of empty groups, get a tiny one."""
+    try:
+        return np.asarray(np.linalg.solve(hessian, -gradient), np.float64)
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(hessian, -gradient)[0], np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +255,11 @@ class Dual:
             # Levenberg: with damping 1 a row that is off by a percent moves the price by a percent.
             hessian += np.diag(damping * scale * w[:, 0] / price)
             move = np.zeros_like(y_out)
-            move[free] = np.linalg.solve(hessian[np.ix_(free, free)], -gradient[free])
+            move[free] = _newton_step(hessian[np.ix_(free, free)], gradient[free])
             # No group's price of spend moves by more than 70 % in one step.
             change = covers.T @ (np.abs(move) * w[:, 0])
-            length = min(1.0, float(np.min(0.7 * np.maximum(prices[:, 0], 1e-3 * price) / np.maximum(change, 1e-300))))
+            room = 0.7 * np.maximum(prices[:, 0], 1e-3 * price)
+            length = float(np.min(np.divide(room, change, out=np.ones_like(room), where=change > room)))
             y_new = np.maximum(y_out + length * move, 0.0)
             slope = min(float(gradient @ (y_new - y_out)), 0.0)
             trial_in = y_in.copy()

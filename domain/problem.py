@@ -145,7 +145,8 @@ class Certificate:
     value, bound
         Objective reached, and an upper bound on what any feasible answer reaches.
     gap
-        (bound - value) / max(bound, 1).
+        (bound - value) / max(bound, 1). Bound and gap are NaN where rows are out of reach (`Status.UNREACHABLE`):
+        write them to JSON as null.
     violation
         Worst row excess over max(|right side|, sum of |terms|).
     words
