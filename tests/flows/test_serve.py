@@ -1,9 +1,11 @@
 """The real server, runner and schedules: what a merchant starts with ``steadybid serve``."""
 
 import contextlib
+import json
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,7 @@ from domain.time import Hour
 from flows.serve import _only_one
 from flows.settings import ServeSettings
 
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.xdist_group("prefect")
 
 
@@ -168,6 +171,18 @@ def test_a_run_that_is_killed_loses_nothing_and_sends_nothing_twice(served: Serv
 @pytest.mark.soak
 def test_twenty_runs_that_are_killed_lose_nothing_and_send_nothing_twice(served: Served) -> None:
     kill_and_go_on(served, hour_of(served, "2026-11-12T00:00"), kills=20, seed=2)
+
+
+@pytest.mark.soak
+def test_forty_eight_hours_run_one_after_another_are_decided_and_sent_once_each() -> None:
+    command = [sys.executable, "-m", "benchmarks.hourly_overhead", "--units", "200", "--runs", "48"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["units"] == 200
+    assert told["completed"] == 48
+    assert told["decisions"] == told["hours"] == told["states"]["published"] == 49  # one run before the count began
+    assert told["uploads_twice"] == 0
+    assert told["damaged"] == 0
 
 
 def test_a_killed_session_leaves_nothing_behind_that_the_next_one_does_not_settle(
