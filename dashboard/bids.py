@@ -28,6 +28,11 @@ _ORDERS = {
     "most sales first": ("gmv", True),
     "unit": ("unit_id", False),
 }
+#: Columns of the file that can be downloaded.
+_CSV = (
+    "unit_id", "campaign", "what", "live_bid_cpc", "bid_cpc", "click_value", "theta", "evidence_clicks",
+    "spend", "clicks", "orders", "gmv", "limit", "reason",
+)  # fmt: skip
 _BECAME = {
     DecisionState.OPEN: "is stored and on its way out",
     DecisionState.AWAITING: "waits for a person",
@@ -48,7 +53,17 @@ def show(seen: Sight) -> None:
         pl.col("action").cast(pl.String).replace_strict({k.value: v for k, v in _ACTIONS.items()}).alias("what"),
     )
     units = units.with_columns((pl.col("bid_cpc") / pl.col("live_bid_cpc")).log().abs().alias("size"))
+    inside = pl.col("unit_id").str.starts_with(pl.concat_str("campaign", pl.lit(" / ")))
+    units = units.with_columns(
+        pl.when(inside)
+        .then(pl.col("unit_id").str.slice(pl.col("campaign").str.len_chars() + 3))
+        .otherwise("unit_id")
+        .alias("unit"),
+        pl.col("reason").str.splitn(": ", 2).struct.field("field_1").fill_null(pl.col("reason")).alias("why"),
+    )
     blocks.headline(*_headline(seen, plan, decision, units))
+    if decision is None:
+        st.info("A preview: nothing of this is stored or sent. Nothing has been decided for this account yet.", icon=":material/visibility:")  # fmt: skip
     if decision is not None and decision.state is DecisionState.AWAITING:
         _confirm(seen, decision)
     _table(seen, plan, units)
@@ -70,7 +85,6 @@ def _preview(seen: Sight) -> BidPlan | None:
             f"steadybid import FILES --platform {seen.account.platform} --account {seen.account.name}",
         )
         return None
-    st.info("A preview: nothing of this is stored or sent. Nothing has been decided for this account yet.", icon=":material/visibility:")  # fmt: skip
     return made.plan
 
 
@@ -165,17 +179,15 @@ def _columns(seen: Sight) -> dict[str, Any]:
     text, figure = st.column_config.TextColumn, st.column_config.NumberColumn
     expected = "Expected in the hour."
     return {
-        "unit_id": text("unit", width=150),
-        "campaign": text("campaign", width=90),
-        "what": text("action", width=80),
+        "campaign": text("campaign", width=105),
+        "unit": text("unit", width=190, help="Its name below the campaign."),
+        "what": text("action", width=90),
         "live_bid_cpc": figure("live bid", format="%.2f", width=70, help=f"Bid in force, {seen.currency} per click."),
         "bid_cpc": figure("bid", format="%.2f", width=60),
         "change": figure("change", format="%+.0f %%", width=70),
         "spend": figure("spend", format="%.2f", width=75, help=expected),
-        "clicks": figure("clicks", format="%.1f", width=65, help=expected),
-        "orders": figure("orders", format="%.2f", width=65, help="Expected of these clicks, sooner or later."),
         "gmv": figure("gmv", format="%.2f", width=80, help="Expected of these clicks, sooner or later."),
-        "reason": text("why", width=900),
+        "why": text("why", width=900, help="Select a row to read it in full."),
     }
 
 
@@ -183,8 +195,8 @@ def _download(seen: Sight, plan: BidPlan, rows: pl.DataFrame) -> None:
     """The table as CSV, with texts that no spreadsheet takes for a formula."""
 
     def make() -> bytes:
-        texts = [c for c in _columns(seen) if rows.schema[c] == pl.String]
-        safe = rows.select(list(_columns(seen))).with_columns(formula_safe(c) for c in texts)
+        texts = [c for c in _CSV if rows.schema[c] == pl.String]
+        safe = rows.select(_CSV).with_columns(formula_safe(c) for c in texts)
         return b"\xef\xbb\xbf" + safe.write_csv().encode()
 
     stamp = seen.local(plan.hour.start).strftime("%Y%m%dT%H%M")

@@ -18,7 +18,7 @@ alt.data_transformers.disable_max_rows()
 
 _HOUR_MS = 3_600_000
 #: Above this many rows a bar is thinner than a pixel or two, so areas are drawn instead.
-_MANY = 400
+_MANY = 200
 
 
 # -- figures by time ----------------------------------------------------------------------------------------------
@@ -29,14 +29,14 @@ def spend_by_time(rows: pl.DataFrame, phases: pl.DataFrame, currency: str) -> An
 
     Columns of `rows`: ``t, t2, when, spend, planned, ahead``; null where there is nothing to tell.
     """
-    series = {"spent": "actual", "planned for it": "planned", "planned ahead": "ahead"}
-    tips = _tips(spend=f"spent, {currency}", planned="planned", ahead="planned ahead")
-    draw = _Pen(rows, f"spend, {currency}", series, tips)
-    marks = [
-        draw.bars("ahead", "planned ahead"),
-        draw.bars("spend", "spent"),
-        draw.line("planned", "planned for it", step=True),
-    ]
+    words = {"spend": "spent", "planned": "planned for it", "ahead": "planned ahead"}
+    colours = {"spend": "actual", "planned": "planned", "ahead": "ahead"}
+    there = [name for name in words if rows[name].count()]
+    tips = _tips(**{name: f"{words[name]}, {currency}" for name in there})
+    draw = _Pen(rows, f"spend, {currency}", {words[n]: colours[n] for n in there}, tips)
+    marks = [draw.bars(name, words[name]) for name in ("ahead", "spend") if name in there]
+    if "planned" in there:
+        marks.append(draw.line("planned", words["planned"], step=True))
     return _over_phases(rows, phases, marks)
 
 
@@ -203,7 +203,7 @@ class _Pen:
         if self.rows.height > _MANY:
             return self.area(field, words)
         rows = self._there(field, words).with_columns(pl.lit(0.0).alias("zero"))
-        mark = alt.Chart(rows).mark_rect(stroke="white", strokeWidth=0.4 if rows.height < 200 else 0)
+        mark = alt.Chart(rows).mark_rect(stroke="white", strokeWidth=0.4 if rows.height < 150 else 0)
         return self._encode(mark, field, words).encode(x2="t2:T", y2="zero:Q")
 
     def area(self, field: str, words: str) -> Any:
@@ -269,7 +269,7 @@ def _tips(**fields: str) -> list[alt.Tooltip]:
 
 
 def _over_phases(rows: pl.DataFrame, phases: pl.DataFrame, marks: Sequence[Any], *, height: int = 270) -> Any:
-    """Marks on shaded phases (columns ``phase, kind, t, t2, middle``) with their names on top."""
+    """Marks, of which there is at least one, on shaded phases (``phase, kind, t, t2, middle``) with their names."""
     front = alt.layer(*marks)
     if not phases.height:
         return dress(front, height)

@@ -1,6 +1,6 @@
 """Overview: spend against plan, what is left and how long it lasts, targets, and what changed this hour and why."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -15,7 +15,10 @@ from domain.goals import Scope, TargetKind
 from domain.phases import PromotionCalendar
 from domain.plans import BidPlan, Decision
 from engine.ahead import Ahead
+from engine.what_if import is_account_roi
 
+#: What "lately" means where no promotion runs.
+LATELY = timedelta(days=7)
 _AHEAD = {"start_utc": pl.Datetime("us", "UTC"), "spend": pl.Float64}
 
 
@@ -38,7 +41,10 @@ def show(seen: Sight) -> None:
     past = figures.between(rows, budget.start, budget.end)
     spent = Sums.of(past).spend
     inside = figures.between(coming, budget.start, budget.end)
-    blocks.headline(*_headline(seen, budget, spent, past, inside))
+    if per == "day" and budget.words == "today":
+        blocks.headline(_last_day(seen, rows, budget), _under(seen))
+    else:
+        blocks.headline(_headline(seen, budget, spent, past, inside), _under(seen))
     _cards(seen, rows, budget, spent, inside, ahead)
     if trouble:
         st.info(plain(trouble), icon=":material/info:")
@@ -56,31 +62,42 @@ def _ahead(seen: Sight) -> tuple[Ahead | None, str]:
         return None, f"There is no outlook for the rest: {error}"
 
 
-def _headline(seen: Sight, budget: Money, spent: float, past: pl.DataFrame, coming: pl.DataFrame) -> tuple[str, str]:
+def _under(seen: Sight) -> str:
+    return f"{plain(seen.account.name)} · {seen.known} ({plain(seen.account.timezone)})"
+
+
+def _last_day(seen: Sight, rows: pl.DataFrame, budget: Money) -> str:
+    """Accounts that report days know nothing of today: what the newest report tells."""
+    day = rows.filter(pl.col("spend").is_not_null()).tail(1).row(0, named=True)
+    of = f" of {number(budget.amount, 0)}" if budget.amount is not None else ""
+    return f"{day['when']}, the newest report: {money(day['spend'], seen.currency, 0)} spent{of}"
+
+
+def _headline(seen: Sight, budget: Money, spent: float, past: pl.DataFrame, coming: pl.DataFrame) -> str:
     cash, hour = seen.currency, seen.hour
-    under = f"{plain(seen.account.name)} · {seen.known} ({plain(seen.account.timezone)})"
     if budget.amount is None:
-        return f"{money(spent, cash)} spent on {budget.words}; no budget is set", under
+        on = "today" if budget.words == "today" else f"on {budget.words}"
+        return f"{money(spent, cash, 0)} spent {on}; no budget is set"
     used = spent / budget.amount
     if hour.start >= budget.end:
-        return f"{budget.words.capitalize()} is over: {share(used)} of its budget was spent", under
+        return f"{budget.words.capitalize()} is over: {share(used)} of its budget was spent"
     end = figures.run_out(budget.amount - spent, coming, budget.end)
     gone = (hour.start - budget.start) / (budget.end - budget.start)
     if end is not None:
-        return f"The budget for {budget.words} will be used up by {seen.when(end)}", under
+        return f"The budget for {budget.words} will be used up by {seen.when(end)}"
     if spent <= 0:
-        return f"The budget for {budget.words} is untouched", under
+        return f"The budget for {budget.words} is untouched"
     how = f"{share(used)} of the budget after {share(gone)} of {_span_words(budget)}"
     planned = float(past["expected_spend"].sum())
     if planned <= 0:
-        return f"{how} is spent", under
+        return f"{how} is spent"
     off = spent / planned - 1
     lead = (
         "Spend is on plan"
         if abs(off) < 0.03
         else f"Spend is {share(abs(off))} {'above' if off > 0 else 'below'} its plan"
     )
-    return f"{lead}: {how}", under
+    return f"{lead}: {how}"
 
 
 def _span_words(budget: Money) -> str:
@@ -91,34 +108,36 @@ def _cards(
     seen: Sight, rows: pl.DataFrame, budget: Money, spent: float, coming: pl.DataFrame, ahead: Ahead | None
 ) -> None:
     cash = seen.currency
-    since = figures.between(rows, budget.start if budget.words != "today" else None, None)
-    bought = Sums.of(since)
+    promotion = budget.words != "today"
+    span = "so far" if promotion else f"last {LATELY.days} days"
+    bought = Sums.of(figures.between(rows, budget.start if promotion else seen.hour.start - LATELY, None))
     items: list[tuple[str, str, str, str]] = [_left(seen, budget, spent, coming)]
     roi_target = _target(seen, TargetKind.ROI)
     decision = seen.decision()
     roi = _matured_roi(decision, roi_target is not None) or bought.roi
     if roi_target is None:
-        items.append(("ROI so far", number(roi, 2), "no ROI target is set", "plain"))
+        items.append((f"ROI {span}", number(roi, 2), "no ROI target is set", "plain"))
     else:
-        ends = next((r.reached for r in ahead.rows if r.target.kind is TargetKind.ROI and r.target.scope is Scope.ACCOUNT), None) if ahead else None  # fmt: skip
-        over = seen.hour.start >= budget.end
+        ends = None if ahead is None else next((r.reached for r in ahead.rows if is_account_roi(r.target)), None)
+        over = promotion and seen.hour.start >= budget.end
         toward = f" · plan ends at {number(ends, 2)}" if ends is not None and not over else ""
         off = None if roi is None else roi / roi_target - 1
         mood = "plain" if off is None else "good" if off >= -0.005 else "bad"
-        items.append(("ROI so far, estimated final", number(roi, 2), f"{change(off, 1)} against the target of {number(roi_target, 2)}{toward}", mood))  # fmt: skip
+        note = f"{change(off, 1)} against the target of {number(roi_target, 2)}{toward}"
+        items.append((f"ROI {span}, estimated final", number(roi, 2), note, mood))
     cap = _target(seen, TargetKind.CPC)
     recent = figures.between(rows, seen.hour.plus(-24).start, None)
     plan_cpc = _ratio(float(recent["expected_spend"].sum()), float(recent["expected_clicks"].sum()))
     cpc = bought.cpc
     if cap is not None and cpc is not None:
         off = cpc / cap - 1
-        items.append(("CPC so far", money(cpc, cash, 2), f"{change(off, 1)} against the cap of {number(cap, 2)}", "good" if off <= 0.005 else "bad"))  # fmt: skip
+        items.append((f"CPC {span}", money(cpc, cash, 2), f"{change(off, 1)} against the cap of {number(cap, 2)}", "good" if off <= 0.005 else "bad"))  # fmt: skip
     else:
         day = Sums.of(recent).cpc
         off = day / plan_cpc - 1 if day is not None and plan_cpc is not None else None
         note = f"last 24 h: {number(day, 2)}" + (f", {change(off)} against plan" if off is not None else "")
-        items.append(("CPC so far", money(cpc, cash, 2), note, "plain"))
-    items.append(("Sales from ads, as reported", money(bought.gmv, cash, 0), f"{number(bought.orders, 0)} orders, {number(bought.clicks, 0)} clicks", "plain"))  # fmt: skip
+        items.append((f"CPC {span}", money(cpc, cash, 2), note, "plain"))
+    items.append((f"Sales {span}, as reported", money(bought.gmv, cash, 0), f"{number(bought.orders, 0)} orders, {number(bought.clicks, 0)} clicks", "plain"))  # fmt: skip
     if decision is not None and seen.decisions["expected_spend"][0] is not None:
         first = seen.decisions.row(0, named=True)
         note = f"{number(first['expected_clicks'], 0)} clicks, {number(first['expected_orders'], 1)} orders expected"
@@ -180,7 +199,7 @@ def _charts(
     both = pl.concat(
         [
             rows.select("start_utc", "spend", pl.col("expected_spend").alias("planned")),
-            figures.between(future, seen.hour.start, None).select("start_utc", pl.col("spend").alias("ahead")),
+            future.select("start_utc", pl.col("spend").alias("ahead")),
         ],
         how="diagonal",
     )

@@ -15,6 +15,7 @@ import streamlit as st
 
 from dashboard.words import moment, plain
 from data import Views, Workspace
+from data.kept import SIMULATED
 from domain.account import Account, Mode
 from domain.errors import ConfigError
 from domain.goals import Goals
@@ -73,7 +74,8 @@ class Sight:
     @property
     def known(self) -> str:
         """What is known, in words: as of the hour for a past one, else all there is."""
-        return f"as known at {self.when(self.hour.start)}" if self.past else f"up to {self.when(self.hour.start)}"
+        when = f"{self.when(self.hour.start)}, {self.local(self.hour.start).year}"
+        return f"as known at {when}" if self.past else f"up to {when}"
 
     def when(self, instant: datetime) -> str:
         """Wall clock of the account in words."""
@@ -228,7 +230,7 @@ _MODES = {
 def _about(seen: Sight) -> None:
     account = seen.account
     colour, words = _MODES[account.mode]
-    if account.platform == "sim":
+    if account.platform == SIMULATED and account.mode is Mode.PAUSED:
         colour, words = "blue", "a finished simulation"
     st.badge(words, color=colour)  # type: ignore[arg-type]
     st.caption(f"{plain(account.currency)} · {plain(account.timezone)} · {plain(account.platform)}")

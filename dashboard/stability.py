@@ -12,11 +12,10 @@ from domain.errors import PredictionError
 from domain.goals import Scope, TargetKind
 
 _COLUMNS = {
-    "figure": st.column_config.TextColumn("figure", width="medium"),
+    "figure": st.column_config.TextColumn("figure", width="large"),
     "actual": st.column_config.TextColumn("actual", width="small"),
     "plan": st.column_config.TextColumn("plan", width="small"),
     "hindsight": st.column_config.TextColumn("hindsight", width="small"),
-    "meaning": st.column_config.TextColumn("what it means", width="large"),
 }
 
 
@@ -42,7 +41,7 @@ def show(seen: Sight) -> None:
     bands = figures.phase_bands(calendar, seen.account.tz, cpc)
     cap, target = _target(seen, TargetKind.CPC), _target(seen, TargetKind.ROI)
     blocks.chart(
-        _cpc_title(cpc, cap, per),
+        _cpc_title(cpc, cap, per, seen.currency),
         charts.against_band(cpc, bands, f"CPC, {seen.currency}", target=cap, target_words="CPC cap"),
         "A dearer click in the burst is no fault: hindsight pays more there too. What counts is the distance from the plan."
         if blocks.running(calendar, seen)
@@ -51,7 +50,7 @@ def show(seen: Sight) -> None:
     blocks.chart(
         _roi_title(roi, target, per),
         charts.against_band(roi, bands, "ROI (gmv / spend)", target=target, target_words="ROI target"),
-        "Estimated final gmv of the clicks of each hour: orders that are still to come are counted in.",
+        f"Estimated final gmv of the clicks of each {per}: orders that are still to come are counted in.",
     )
     st.subheader("How steady it was")
     _figures(cpc, roi, per)
@@ -104,7 +103,7 @@ def _headline(seen: Sight, cpc: pl.DataFrame, per: Per, words: str) -> tuple[str
     return f"Costs by {per}; there is no plan to compare them with yet", under
 
 
-def _cpc_title(cpc: pl.DataFrame, cap: float | None, per: Per) -> str:
+def _cpc_title(cpc: pl.DataFrame, cap: float | None, per: Per, currency: str) -> str:
     told = cpc["value"].drop_nulls()
     if not told.len():
         return f"No {per} has enough clicks to tell a cost"
@@ -113,7 +112,8 @@ def _cpc_title(cpc: pl.DataFrame, cap: float | None, per: Per) -> str:
         return f"CPC lay above its cap in {share(above)} of {per}s"
     both = cpc.filter(pl.col("value").is_not_null() & pl.col("expected").is_not_null())
     if not both.height:
-        return f"CPC by {per}"
+        low, high = (number(float(v), 2) for v in (told.to_numpy().min(), told.to_numpy().max()))
+        return f"A click cost between {low} and {high} {currency}, {per} by {per}"
     off = float((both["value"] / both["expected"]).log().mean())  # type: ignore[arg-type]
     return f"CPC was {change(off, 1)} against its plan on average"
 
@@ -140,16 +140,17 @@ def _figures(cpc: pl.DataFrame, roi: pl.DataFrame, per: Per) -> None:
             "actual": [_two(actual), share(off), share(away), share(figures.share_inside(cpc)), share(figures.share_inside(roi))],
             "plan": [_two(plan), "0 %" if off is not None else NOTHING, NOTHING, share(figures.BAND_SHARE), share(figures.BAND_SHARE)],
             "hindsight": [_two(best), NOTHING, "0 %" if away is not None else NOTHING, NOTHING, NOTHING],
-            "meaning": [
-                "standard deviation over mean, weighted by clicks; the best plan varies too, so compare with it" + _times(actual, best or plan),
-                f"sum of the distances from the planned spend of each {per}, over the planned spend",
-                "share of the spend that hindsight would have moved to other hours; known for simulations only",
-                "the band is made to hold 80 %: well below it the forecast is too sure, well above it too careful",
-                "the same for the return",
-            ],
         }
     )  # fmt: skip
-    blocks.table(table, _COLUMNS)
+    blocks.table(table.filter(pl.col("actual") != NOTHING), _COLUMNS)
+    times = f" Here it was {actual / (best or plan):.2f} times that." if actual and (best or plan) else ""  # type: ignore[operator]
+    for text in (
+        f"Variation = standard deviation over mean, weighted by clicks. The best possible plan varies too, so compare with it.{times}",
+        f"Spend off its plan = sum of the distances from the planned spend of each {per}, over the planned spend.",
+        "Spend in other hours = share of the spend that hindsight would have moved; known for simulations only.",
+        "Bands are made to hold 80 %. Well below that the forecast is too sure of itself, well above it too careful.",
+    ):
+        st.caption(text)
 
 
 def _elsewhere(cpc: pl.DataFrame) -> float | None:
@@ -162,7 +163,3 @@ def _elsewhere(cpc: pl.DataFrame) -> float | None:
 
 def _two(value: float | None) -> str:
     return number(value, 2)
-
-
-def _times(actual: float | None, other: float | None) -> str:
-    return f" (here {actual / other:.2f} times)" if actual is not None and other else ""

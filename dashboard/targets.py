@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import blocks, charts, edits, session
 from dashboard.edits import Changes
 from dashboard.session import Sight
-from dashboard.words import NOTHING, change, money, number, plain, share
+from dashboard.words import NOTHING, change, count, money, number, plain, share
 from domain.account import Mode
 from domain.errors import ConfigError, OptimizationError, PredictionError
 from domain.goals import Goals
@@ -192,11 +192,16 @@ def _compare(seen: Sight, before: Ahead, after: Ahead, *, changed: bool) -> None
 
 
 def _outcomes(after: Ahead) -> None:
-    for row in after.rows[:10]:
+    """Targets that are missed or set the pace; the others follow where there is room."""
+    rows = sorted(after.rows, key=lambda row: (row.met, not row.binds))
+    shown = [row for row in rows if not row.met or row.binds] or rows
+    shown = (shown + [row for row in rows if row not in shown])[: max(4, min(10, len(shown)))]
+    for row in shown:
         icon = ":material/check:" if row.met else ":material/close:"
         st.markdown(f"{icon} {plain(row.words)}" + (" :gray-badge[sets the pace]" if row.binds else ""))
-    if len(after.rows) > 10:
-        st.caption(f"and {len(after.rows) - 10} more targets")
+    if len(rows) > len(shown):
+        kept = all(row.met for row in rows if row not in shown)
+        st.caption(f"and {count(len(rows) - len(shown), 'more target')}{', all of them kept' if kept else ''}")
 
 
 def _frontier(seen: Sight, at: Study, goals: Goals, before: Ahead, after: Ahead, *, changed: bool) -> None:

@@ -210,8 +210,8 @@ def test_bids_come_in_the_order_that_was_asked_for_with_a_reason_each(page: Open
     assert spend.is_monotonic_decreasing
     next(s for s in test.selectbox if s.label == "Order").set_value("unit")
     shown = test.run().dataframe[0].value
-    assert shown["unit_id"].is_monotonic_increasing
-    assert (shown["reason"].str.len() > 10).all()
+    assert shown["unit"].is_monotonic_increasing
+    assert (shown["why"].str.len() > 10).all()
 
 
 @pytest.fixture
