@@ -7,6 +7,7 @@ ReferenceSolver   the program as stated in cvxpy, in `bidding.program` (loading 
 ThetaPolicy       bids = click value / price of money; beside it Hold, Static, Manual and Pid to compare with
 Guardrails        no bid leaves outside the limits
 explain           why each bid is what it is
+explain_unit      the same for one unit, with what a bid 10 % off would do and why it moved since the last hour
 """
 
 from bidding.explanations import explain
@@ -15,9 +16,11 @@ from bidding.laminar import LaminarSolver
 from bidding.policies import HoldPolicy, ManualPolicy, PidPolicy, StaticPolicy, ThetaPolicy
 from bidding.rich import RichSolver
 from bidding.solve import AutoSolver
+from bidding.unit import Explanation, explain_unit
 
 __all__ = [
     "AutoSolver",
+    "Explanation",
     "Guardrails",
     "HoldPolicy",
     "LaminarSolver",
@@ -27,4 +30,5 @@ __all__ = [
     "StaticPolicy",
     "ThetaPolicy",
     "explain",
+    "explain_unit",
 ]

@@ -1,25 +1,36 @@
 """Why bids changed since the last hour, as parts that add up, and what a bid 10 % higher or lower would do.
 
 Second price: b = (cvr x order value + offset) / theta before limits. The parts replace one factor after another by
-the new hour's, in that order; what is left is due to limits, rounding and, in first-price auctions, shading.
+the new hour's, in that order. What is left is due to limits and rounding; in a first-price auction, where a bid is
+shaded below b by as much as the price level says, what is left of a bid that no limit shaped is due to that level.
 """
 
 import numpy as np
 import polars as pl
 
-from domain.outlook import Outlook
+from domain.outlook import Auction, Outlook
 from domain.plans import BidPlan
 from domain.tables import Floats
 
+#: Names of the parts of a change, which add up to it.
+PARTS = ("cvr", "order_value", "cost_targets", "theta", "price_level", "limits")
 
-def why_changed(before: BidPlan, after: BidPlan) -> pl.DataFrame:
+
+def why_changed(before: BidPlan, after: BidPlan, auction: Auction = Auction.SECOND_PRICE) -> pl.DataFrame:
     """Parts of each unit's change of bid, account currency per click.
+
+    Parameters
+    ----------
+    before, after
+        Plans of two hours.
+    auction
+        How clicks are priced.
 
     Returns
     -------
     pl.DataFrame
-        One row per unit of `after`: ``unit_id``, ``change``, and ``cvr``, ``order_value``, ``cost_targets``, ``theta``,
-        ``limits``, which add up to it. Null where a unit had or has no bid.
+        One row per unit of `after`: ``unit_id``, ``change``, and `PARTS`, which add up to it. Null where a unit had or
+        has no bid.
     """
     both = after.units.select("unit_id").join(before.units, on="unit_id", how="left", maintain_order="left")
     old, new = _factors(both), _factors(after.units)
@@ -29,8 +40,11 @@ def why_changed(before: BidPlan, after: BidPlan) -> pl.DataFrame:
     was, now = (frame["bid_cpc"].fill_null(float("nan")).to_numpy() for frame in (both, after.units))
     parts = {name: steps[k + 1] - steps[k] for k, name in enumerate(("cvr", "order_value", "cost_targets", "theta"))}
     change = now - was
+    left = change - sum(parts.values(), np.zeros_like(change))
+    unshaped = both["limit"].is_null().to_numpy() & after.units["limit"].is_null().to_numpy()
+    level = np.where(unshaped & (auction is Auction.FIRST_PRICE), left, 0.0 * left)
     columns = {"unit_id": after.units["unit_id"], "change": change, **parts}
-    return pl.DataFrame({**columns, "limits": change - sum(parts.values(), np.zeros_like(change))}, nan_to_null=True)
+    return pl.DataFrame({**columns, "price_level": level, "limits": left - level}, nan_to_null=True)
 
 
 def nearby(outlook: Outlook, bid: Floats, step: float = 0.1) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, dash, imports, operate, simulation, targets
+from cli import accounts, bids, dash, explain, imports, operate, simulation, targets
 from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
@@ -111,6 +111,7 @@ app.command("quarantine")(imports.quarantine)
 app.add_typer(targets.targets_app, name="targets")
 app.add_typer(targets.phases_app, name="phases")
 app.command("plan")(bids.plan)
+app.command("explain")(explain.explain)
 app.command("export-bids")(bids.export_bids)
 app.command("run-hour")(operate.run_hour)
 app.command("approve")(operate.approve)

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import linprog
 
 from bidding import LaminarSolver, ThetaPolicy
-from bidding.changes import nearby, why_changed
+from bidding.changes import PARTS, nearby, why_changed
 from bidding.conflicts import conflict
 from bidding.crossing import Overlap, solve_overlapping
 from domain.errors import InvalidPlan
@@ -87,7 +87,7 @@ def test_the_parts_of_a_changed_bid_add_up_and_name_what_moved(account_hour) -> 
     made = [account_hour(np.random.default_rng(70), theta=t, live=np.ones(12)) for t in (4.0, 5.0)]
     before, after = (ThetaPolicy().propose(*three, limits) for three in made)
     parts = why_changed(before, after)
-    total = parts.select(pl.sum_horizontal("cvr", "order_value", "cost_targets", "theta", "limits")).to_series()
+    total = parts.select(pl.sum_horizontal(*PARTS)).to_series()
     np.testing.assert_allclose(total, parts["change"], atol=1e-12)
     inside = (after.units["limit"].is_null() & before.units["limit"].is_null()).to_numpy()
     assert inside.any()
