@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import queue as queues
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -149,7 +151,8 @@ def simulate(
         _environment(_ONE_THREAD),
         ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_listen, initargs=(news,)) as pool,
     ):
-        futures = [pool.submit(_run, scenario, *task) for task in tasks]
+        with _deaf_to_ctrl_c():
+            futures = [pool.submit(_run, scenario, *task) for task in tasks]
         try:
             _follow(futures, news, progress)
             return [future.result() for future in futures]
@@ -191,6 +194,19 @@ def _listen(news: Any) -> None:
 
 def _run(scenario: Scenario, policy: str, seed: int, keep: bool) -> RunResult:
     return run(scenario, policy, seed, lambda *told: _news.put(told), keep=keep)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started here ignore Ctrl-C: whoever started them ends them, without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what signals do, and only it hears of Ctrl-C
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
