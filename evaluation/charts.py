@@ -21,6 +21,9 @@ COLOURS = {
     "pid": "#c8553d",
     "mirror": "#7b6d8d",
     "hold": "#b5a08c",
+    "mpc_reference": "#4f6d9c",
+    "constant_price": "#5e8c61",
+    "oracle": "#22313f",
 }
 _INK, _GRID, _BAND = "#22313f", "#e3e8ed", "#dfe8ef"
 HINDSIGHT = "hindsight optimum"
@@ -29,9 +32,16 @@ WIDTH = 860
 
 def title(policy: str) -> str:
     """Policy as a reader calls it."""
-    return {"steadybid": "SteadyBid", "pid": "PID on spend", "manual": "manual ±10 %", "static": "static bids"}.get(
-        policy, policy
-    )
+    names = {
+        "steadybid": "SteadyBid",
+        "pid": "PID on spend",
+        "manual": "manual ±10 %",
+        "static": "static bids",
+        "mirror": "mirror descent",
+        "mpc_reference": "reference MPC",
+        "constant_price": "best constant price",
+    }
+    return names.get(policy, policy)
 
 
 def colour(policy: str) -> str:
@@ -87,7 +97,7 @@ def overview(results: Sequence[RunResult]) -> Any:
     miss = float(np.mean([r.figures.roi_miss or 0.0 for r in ours]))
     what = f"{title(ours[0].policy)} earns {gmv:.1%} of what hindsight could, at {_signed(miss)} against the ROI target"
     under = "Small: one seed. Large: mean. Breaking the target buys nothing here: hindsight is relaxed to the ROI that each run attained."
-    return _style(
+    return style(
         alt.layer(target, best, note, centre, points, *names_of_means).properties(width=WIDTH, height=380), what, under
     )
 
@@ -114,15 +124,17 @@ def roi(result: RunResult) -> Any:
             "reported so far": trace.reported_roi,
             "estimate of the final ROI": trace.matured_roi,
             "true final ROI": trace.true_roi,
-            "target": np.full(len(trace.local), result.roi_target),
+            "target": np.full(len(trace.local), np.nan if result.roi_target is None else result.roi_target),
         },
-    ).filter(pl.col("value") < 2.2 * result.roi_target)
+    ).filter(pl.col("value") < 2.2 * (result.roi_target or float(np.nanmax(trace.true_roi))))
     lag, error = _off(trace.reported_roi, trace.true_roi), _off(trace.matured_roi, trace.true_roi)
     told = [f"Reports are {lag:.0%} off the truth"] if lag is not None else []
     told += [f"our estimate of the final ROI is {error:.1%} off"] if error is not None else []
     what = "; ".join(told) or "ROI of all clicks so far"
     missed = result.figures.roi_miss or 0.0
-    under = f"Cumulative, clicks so far; distances from the second day on. The promotion ends at {_signed(missed)} against the target of {result.roi_target:.2f}."
+    under = "Cumulative, clicks so far; distances from the second day on."
+    if result.roi_target is not None:
+        under += f" The promotion ends at {_signed(missed)} against the target of {result.roi_target:.2f}."
     shades = {
         "reported so far": ("#c9a227", [2, 3]),
         "estimate of the final ROI": (colour(result.policy), [1, 0]),
@@ -155,7 +167,7 @@ def cpc(results: Sequence[RunResult]) -> Any:
     mean = float(np.nansum(weight * hind.cpc))
     cv = float(np.sqrt(np.nansum(weight * (hind.cpc - mean) ** 2))) / mean
     what = f"A steady cost is not a flat cost: the best possible hourly CPC varies too (CV {cv:.2f})"
-    return _style(grid, what, "Dashed: hindsight optimum. Dearer clicks in the burst are worth their price.")
+    return style(grid, what, "Dashed: hindsight optimum. Dearer clicks in the burst are worth their price.")
 
 
 def price(result: RunResult) -> Any:
@@ -171,7 +183,7 @@ def price(result: RunResult) -> Any:
     if off is not None:
         what += f"; from the second day on it is {off:.0%} off hindsight's"
     both = alt.vconcat(upper.properties(width=WIDTH, height=230), lower.properties(width=WIDTH, height=150), spacing=16)
-    return _style(
+    return style(
         both, what, "Bid of a unit = value of its click / θ. Hindsight needs a single θ for the whole promotion."
     )
 
@@ -193,7 +205,7 @@ def _lines(
         "planned for the hour": ("#5aa9a3", [2, 3]),
         HINDSIGHT: (_INK, [6, 4]),
     }
-    return _style(
+    return style(
         _layers(result.setting, frame, axis, shades, zero=zero).properties(width=WIDTH, height=330), what, under
     )
 
@@ -269,7 +281,7 @@ def _long(hours: Sequence[Any], series: dict[str, np.ndarray]) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _style(chart: Any, what: str, under: str) -> Any:
+def style(chart: Any, what: str, under: str) -> Any:
     """Title, subtitle and the house style."""
     return (
         chart.properties(

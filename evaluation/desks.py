@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from bidding import AutoSolver, Guardrails, HoldPolicy, ManualPolicy, PidPolicy, StaticPolicy, ThetaPolicy
 from bidding.policies import MirrorPolicy, MpcReferencePolicy
 from data import MemoryJournal, MemoryStore
+from domain.outlook import Auction
 from domain.protocols import AdPlatform, BidPolicy
 from engine.desk import Desk
 from market import SimWorld
+from market.scenario import Pricing
 from pacing import Breaker, HardCaps, MirrorFallback, RecedingHorizon
 from predictors import SteadyModel
 
@@ -37,9 +39,16 @@ def desk_for(policy: str, world: SimWorld, platform: AdPlatform) -> Desk:
         reports=store,
         asof=store,
         journal=MemoryJournal(),
-        model=SteadyModel(calendar=world.calendar),
+        model=SteadyModel(calendar=world.calendar, auction=auction_of(world)),
         pacer=RecedingHorizon(AutoSolver()),
         policy=_POLICIES[policy](),
         guardrails=[Guardrails(world.limits), Breaker(HardCaps(total=world.budget), world.calendar)],
         fallback=MirrorFallback(),
     )
+
+
+def auction_of(world: SimWorld) -> Auction:
+    """How clicks are priced, as the platform says openly."""
+    part = world.scenario.auction
+    first = part is not None and part.pricing is Pricing.FIRST_PRICE
+    return Auction.FIRST_PRICE if first else Auction.SECOND_PRICE

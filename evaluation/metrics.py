@@ -76,11 +76,12 @@ class Rows:
     cpa: float | None = None
 
 
-def hindsight_for(truth: Curves, rows: Rows, spend: float, gmv: float) -> FluidPlan:
+def hindsight_for(truth: Curves, rows: Rows, spend: float, gmv: float, clicks: float = 0.0) -> FluidPlan:
     """Best plan under the rows, each relaxed to what a run attained where it broke it."""
     budget = None if rows.budget is None else max(rows.budget, spend)
     roi = rows.roi if rows.roi is None or spend <= 0 else min(rows.roi, gmv / spend)
-    return fluid_optimum(truth, budget, roi if roi is None or roi > 0 else None)
+    cpc = rows.cpc if rows.cpc is None or clicks <= 0 else max(rows.cpc, spend / clicks)
+    return fluid_optimum(truth, budget, roi if roi is None or roi > 0 else None, cpc)
 
 
 def hourly_cpc_cv(clicks: Floats, spend: Floats) -> float | None:
@@ -108,7 +109,7 @@ def measure(truth: Curves, ledger: Ledger, rows: Rows) -> Figures:
     return Figures(
         gmv=gmv,
         spend=spend,
-        gmv_vs_hindsight=gmv / hindsight_for(truth, rows, spend, gmv).gmv,
+        gmv_vs_hindsight=gmv / hindsight_for(truth, rows, spend, gmv, clicks).gmv,
         efficiency=gmv / best.gmv if best is not None else None,
         roi_miss=gmv / spend / rows.roi - 1 if rows.roi and spend > 0 else None,
         cpc_miss=rows.cpc * clicks / spend - 1 if rows.cpc and spend > 0 else None,

@@ -45,6 +45,21 @@ class Executable:
         return self.curves.cvr
 
     @property
+    def opportunities(self) -> Floats:
+        return self.curves.opportunities
+
+    @property
+    def level(self) -> Floats:
+        return self.curves.level
+
+    @property
+    def order_value(self) -> Floats:
+        return self.curves.order_value
+
+    def at_hour(self, hour: int) -> Curves:
+        return self.curves.at_hour(hour)
+
+    @property
     def lowest_theta(self) -> float:
         return self.curves.lowest_theta
 
@@ -52,8 +67,8 @@ class Executable:
     def most_gmv(self) -> float:
         return self.curves.most_gmv
 
-    def best_bids(self, theta: float) -> Floats:
-        return executed(self.world, self.curves.best_bids(theta))
+    def best_bids(self, theta: float, offset: float = 0.0) -> Floats:
+        return executed(self.world, self.curves.best_bids(theta, offset))
 
     def response(self, bids: Floats) -> tuple[Floats, Floats]:
         return self.curves.response(bids)
@@ -89,7 +104,7 @@ def executed(world: SimWorld, wanted: Floats) -> Floats:
 
 def best_constant_price(world: SimWorld, curves: Curves) -> FluidPlan:
     """Plan of the best single price of money that can be executed."""
-    return fluid_optimum(Executable(curves, world), world.budget, world.roi_target)
+    return fluid_optimum(Executable(curves, world), world.budget, world.roi_target, world.cpc_target)
 
 
 def play(world: SimWorld, bids: Floats, *, rules: bool) -> SimPlatform:
@@ -119,7 +134,7 @@ def play_oracle(world: SimWorld, policy: str) -> SimPlatform:
     curves, platform = world.curves, None
     for _ in range(1 if world.scenario.auction is None else ROUNDS):
         if policy == "oracle":
-            bids = fluid_optimum(curves, world.budget, world.roi_target).bids
+            bids = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target).bids
         else:
             bids = best_constant_price(world, curves).bids
         platform = play(world, bids, rules=policy != "oracle")
@@ -137,4 +152,15 @@ def constant_price_cpc_cv(scenario: Scenario, seed: int) -> float | None:
 
 def rows_of(world: SimWorld) -> Rows:
     """Targets that a run in a world is measured against."""
-    return Rows(budget=world.budget, roi=world.roi_target)
+    return Rows(budget=world.budget, roi=world.roi_target, cpc=world.cpc_target)
+
+
+def binding_rows(world: SimWorld, plan: FluidPlan) -> tuple[str, ...]:
+    """Rows that bind in a hindsight plan, to a part in a thousand."""
+    clicks = max(float(plan.clicks.sum()), 1e-12)
+    found = {
+        "budget": plan.total_spend >= 0.999 * world.budget,
+        "roi": world.roi_target is not None and plan.roi <= 1.001 * world.roi_target,
+        "cpc": world.cpc_target is not None and plan.total_spend / clicks >= 0.999 * world.cpc_target,
+    }
+    return tuple(name for name, binds in found.items() if binds)

@@ -14,7 +14,7 @@ import vl_convert
 from evaluation import charts
 from evaluation.results import HEADINGS, RunResult, table
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.55 "Inter", "Segoe UI", Helvetica, Arial, sans-serif; color: #22313f; background: #f6f8fa;
   margin: 0; }
@@ -98,7 +98,7 @@ def _page(results: Sequence[RunResult], inline: dict[str, str]) -> str:
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>SteadyBid: {html.escape(setting.scenario)}</title><style>{_STYLE}</style></head>
+<title>SteadyBid: {html.escape(setting.scenario)}</title><style>{STYLE}</style></head>
 <body><main>
 <h1>{html.escape(setting.scenario)}</h1>
 <p class="lead">{lead}</p>
@@ -116,7 +116,7 @@ def _runs(results: Sequence[RunResult]) -> str:
     heads = ("policy", "seed", "GMV", "spend", "ROI target", "ROI", "GMV / hindsight", "efficiency", "hours held")
     lines = "".join(
         f"<tr><td>{html.escape(charts.title(r.policy))}</td><td>{r.seed}</td><td>{r.figures.gmv:,.0f}</td>"
-        f"<td>{r.figures.spend:,.0f}</td><td>{r.roi_target:.2f}</td>"
+        f"<td>{r.figures.spend:,.0f}</td><td>{'-' if r.roi_target is None else format(r.roi_target, '.2f')}</td>"
         f"<td>{r.figures.gmv / r.figures.spend if r.figures.spend else 0:.2f}</td>"
         f"<td>{r.figures.gmv_vs_hindsight:.1%}</td><td>{r.figures.efficiency or 0:.1%}</td><td>{r.holds}</td></tr>"
         for r in results

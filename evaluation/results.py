@@ -28,9 +28,6 @@ JSON_FIGURES = (
     "cpc_cv_vs_hindsight",
 )
 
-#: Rows that bind in hindsight, by the status of the hindsight plan.
-_BINDING = {"budget_binds": ["budget"], "roi_binds": ["roi"], "both_tight": ["budget", "roi"], "cpc_binds": ["cpc"]}
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -44,6 +41,8 @@ class Setting:
         Account currency.
     phases
         Name, local start and local end of each.
+    fingerprint
+        Names scenario and market to the last number; results of another one cannot be compared.
     """
 
     scenario: str
@@ -51,6 +50,7 @@ class Setting:
     currency: str
     budget: float
     phases: tuple[tuple[str, datetime, datetime], ...]
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,17 @@ class RunResult:
     policy, seed
         Who ran, in which world.
     roi_target
-        Gmv per unit of spend that was asked for; it depends on the seed.
+        Gmv per unit of spend that was asked for, or ``None``; it depends on the seed.
     figures
         What it came to.
     trace, hindsight
         The run and the hindsight optimum, hour by hour.
     holds
         Hours in which live bids were held because nothing could be decided.
+    binding
+        Rows that bind in hindsight: ``budget``, ``roi``, ``cpc``.
+    regret
+        Parts of the regret, where they were asked for; see `evaluation.regret`.
     kept
         All that the run's desk saw and decided, where the run was asked for it.
     """
@@ -78,11 +82,13 @@ class RunResult:
     setting: Setting
     policy: str
     seed: int
-    roi_target: float
+    roi_target: float | None
     figures: Figures
     trace: Trace
     hindsight: Hindsight
     holds: int = 0
+    binding: tuple[str, ...] = ()
+    regret: Mapping[str, float] | None = None
     kept: KeptRun | None = None
 
 
@@ -97,7 +103,9 @@ def to_json(results: Sequence[RunResult]) -> dict[str, list[dict[str, Any]]]:
                 "policy": result.policy,
                 "seed": result.seed,
                 **{name: figures[name] for name in JSON_FIGURES},
-                "binding": _BINDING.get(result.hindsight.status, []),
+                "binding": list(result.binding),
+                "regret": None if result.regret is None else dict(result.regret),
+                "fingerprint": result.setting.fingerprint,
             }
         )
     return {"runs": runs}

@@ -17,10 +17,10 @@ from engine.cycle import run_cycle
 from evaluation.desks import POLICIES, desk_for
 from evaluation.keep import Tape
 from evaluation.metrics import Figures, measure
-from evaluation.oracles import ORACLES, constant_price_cpc_cv, expected_ledger, play_oracle, rows_of
+from evaluation.oracles import ORACLES, binding_rows, constant_price_cpc_cv, expected_ledger, play_oracle, rows_of
 from evaluation.results import RunResult, Setting
 from evaluation.trace import Hindsight, Recorder
-from market import Scenario, fluid_optimum, make_platform, make_world, troubled
+from market import Scenario, fingerprint, fluid_optimum, make_platform, make_world, troubled
 
 __all__ = ["ALL_POLICIES", "ORACLES", "POLICIES", "run", "setting_of", "simulate"]
 
@@ -31,7 +31,7 @@ ALL_POLICIES = (*POLICIES, *ORACLES)
 Progress = Callable[[str, int, int, int], None]
 
 #: Tables here are small: more threads only fight over the cores that other runs use.
-_ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def setting_of(scenario: Scenario) -> Setting:
@@ -42,6 +42,7 @@ def setting_of(scenario: Scenario) -> Setting:
         currency=scenario.currency,
         budget=scenario.goals.budget,
         phases=tuple((p.name, p.start, p.end) for p in scenario.phases),
+        fingerprint=fingerprint(scenario),
     )
 
 
@@ -78,7 +79,8 @@ def run(
             progress(policy, seed, position + 1, world.n_hours)
     platform.run_out()
     curves = platform.curves
-    hindsight = Hindsight.of(fluid_optimum(curves, world.budget, world.roi_target), curves)
+    best = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target)
+    hindsight = Hindsight.of(best, curves)
     return RunResult(
         setting=setting_of(scenario),
         policy=policy,
@@ -88,6 +90,7 @@ def run(
         trace=recorder.trace(platform.ledger, curves),
         hindsight=hindsight,
         holds=holds,
+        binding=binding_rows(world, best),
         kept=None if tape is None else tape.kept(world, platform, hindsight),
     )
 
@@ -101,6 +104,7 @@ def _run_oracle(scenario: Scenario, policy: str, seed: int, progress: Progress |
         ledger = expected_ledger(world, curves, ledger.bids)
     if progress is not None:
         progress(policy, seed, world.n_hours, world.n_hours)
+    best = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target)
     return RunResult(
         setting=setting_of(scenario),
         policy=policy,
@@ -108,7 +112,8 @@ def _run_oracle(scenario: Scenario, policy: str, seed: int, progress: Progress |
         roi_target=world.roi_target,
         figures=_compared(measure(curves, ledger, rows_of(world)), scenario, seed),
         trace=Recorder(world).trace(ledger, curves),
-        hindsight=Hindsight.of(fluid_optimum(curves, world.budget, world.roi_target), curves),
+        hindsight=Hindsight.of(best, curves),
+        binding=binding_rows(world, best),
     )
 
 
@@ -148,7 +153,7 @@ def simulate(
     news: Any = context.Queue()
     others = set(multiprocessing.active_children())
     with (
-        _environment(_ONE_THREAD),
+        environment(ONE_THREAD),
         ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_listen, initargs=(news,)) as pool,
     ):
         with _deaf_to_ctrl_c():
@@ -210,7 +215,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
     """Set environment variables that processes inherit, and put back what was there."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

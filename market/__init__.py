@@ -6,6 +6,7 @@
 
 from market.contested import make_platform, make_world
 from market.faults import troubled
+from market.fingerprint import fingerprint
 from market.fluid import FluidPlan, best_gmv_at_spend, fluid_optimum
 from market.ledger import Ledger
 from market.platform import SimPlatform
@@ -21,6 +22,7 @@ __all__ = [
     "SimWorld",
     "Truth",
     "best_gmv_at_spend",
+    "fingerprint",
     "fluid_optimum",
     "load_scenario",
     "make_platform",

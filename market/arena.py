@@ -181,9 +181,26 @@ class ArenaCurves:
         """Expected gmv of all opportunities."""
         return float((self.opportunities * self.click_value).sum())
 
-    def best_bids(self, theta: float) -> Floats:
-        """(n_units, n_hours) grid bids that maximise gmv - theta spend; 0 where no bid is worth it."""
-        worth = self.click_value / (theta * self.level)  # click value over price level, at this price of money
+    def at_hour(self, hour: int) -> "ArenaCurves":
+        """Curves of one hour, as arrays of one column."""
+        one = slice(hour, hour + 1)
+        return ArenaCurves(
+            self.opportunities[:, one],
+            self.level[:, one],
+            self.cvr[:, one],
+            self.order_value,
+            self.category,
+            self.clicks_at[:, one],
+            self.spend_at[:, one],
+            self.marginal[:, one],
+            self.vertex[:, one],
+        )
+
+    def best_bids(self, theta: float, offset: float = 0.0) -> Floats:
+        """(n_units, n_hours) grid bids that maximise gmv + offset clicks - theta spend; 0 where no bid is worth it."""
+        worth = (self.click_value + offset) / (
+            theta * self.level
+        )  # click value over price level, at this price of money
         best = np.zeros(worth.shape)
         _choose(worth, self.category, self.marginal, self.vertex, GRID, best)
         return best * self.level

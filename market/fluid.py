@@ -24,8 +24,10 @@ class Curves(Protocol):
     ----------
     click_value
         (n_units, n_hours) expected gmv of a click.
-    cvr
-        (n_units, n_hours) orders per click.
+    cvr, order_value
+        (n_units, n_hours) orders per click, and (n_units,) value of one.
+    opportunities, level
+        (n_units, n_hours) clicks that there are at most, and price level that bids are compared with.
     lowest_theta
         Price of money at which everything there is to buy is bought.
     most_gmv
@@ -39,13 +41,26 @@ class Curves(Protocol):
     def cvr(self) -> Floats: ...
 
     @property
+    def opportunities(self) -> Floats: ...
+
+    @property
+    def level(self) -> Floats: ...
+
+    @property
+    def order_value(self) -> Floats: ...
+
+    @property
     def lowest_theta(self) -> float: ...
 
     @property
     def most_gmv(self) -> float: ...
 
-    def best_bids(self, theta: float) -> Floats:
-        """(n_units, n_hours) bids that maximise gmv - theta spend."""
+    def best_bids(self, theta: float, offset: float = 0.0) -> Floats:
+        """(n_units, n_hours) bids that maximise gmv + offset clicks - theta spend."""
+        ...
+
+    def at_hour(self, hour: int) -> "Curves":
+        """Curves of one hour, as arrays of one column."""
         ...
 
     def response(self, bids: Floats) -> tuple[Floats, Floats]:
@@ -68,6 +83,8 @@ class FluidPlan:
     status
         Which row binds: ``budget_binds``, ``roi_binds``, ``both_tight``, ``slack``; ``unreachable`` where no
         spend at all reaches the ROI target (the plan then buys nothing).
+    offset
+        What a click is worth beyond its gmv, account currency: above 0 where a CPC cap binds.
     """
 
     theta: float
@@ -76,6 +93,7 @@ class FluidPlan:
     clicks: Floats
     gmv: float
     status: Status
+    offset: float = 0.0
 
     @property
     def total_spend(self) -> float:
@@ -88,15 +106,17 @@ class FluidPlan:
         return self.gmv / self.total_spend if self.total_spend > 0 else float("nan")
 
 
-def at_theta(truth: Curves, theta: float, status: Status = Status.SLACK) -> FluidPlan:
-    """Plan that bids what is best at a price of money; under second price, click value / theta."""
-    bids = truth.best_bids(theta)
+def at_theta(truth: Curves, theta: float, status: Status = Status.SLACK, offset: float = 0.0) -> FluidPlan:
+    """Plan that bids what is best at a price of money; under second price, (click value + offset) / theta."""
+    bids = truth.best_bids(theta, offset)
     clicks, spend = truth.response(bids)
-    return FluidPlan(theta, bids, spend, clicks, float((truth.click_value * clicks).sum()), status)
+    return FluidPlan(theta, bids, spend, clicks, float((truth.click_value * clicks).sum()), status, offset)
 
 
-def fluid_optimum(truth: Curves, budget: float | None, roi: float | None) -> FluidPlan:
-    """Best expected gmv under a budget and an ROI target, true curves known; ``None`` = no such row."""
+def fluid_optimum(truth: Curves, budget: float | None, roi: float | None, cpc: float | None = None) -> FluidPlan:
+    """Best expected gmv under a budget, and an ROI target or a CPC cap, true curves known; ``None`` = no such row."""
+    if cpc is not None:
+        return _under_cpc(truth, budget, cpc)
     lowest = truth.lowest_theta
 
     def totals(theta: float) -> tuple[float, float]:
@@ -134,18 +154,56 @@ def fluid_optimum(truth: Curves, budget: float | None, roi: float | None) -> Flu
     return at_theta(truth, max(theta_b, theta_r), status)
 
 
+def _under_cpc(truth: Curves, budget: float | None, cpc: float) -> FluidPlan:
+    """Optimum under a budget and a CPC cap: bids (g + eta kappa) / (lambda + eta).
+
+    For a given eta, lambda is the smallest price that keeps the budget; the slack kappa Q - C is then the slope of a
+    convex function of eta, so it rises with eta and its root is sought by bisection.
+    """
+    free = fluid_optimum(truth, budget, None)
+    if free.total_spend <= cpc * float(free.clicks.sum()):
+        return free
+    scale = free.theta
+
+    def at(eta: float) -> FluidPlan:
+        """The plan at a price of the CPC row; `theta` is lambda + eta."""
+        offset = eta * cpc
+
+        def over_budget(theta: float) -> float:
+            return at_theta(truth, theta, offset=offset).total_spend - (budget or math.inf)
+
+        low = max(eta, 1e-12 * scale)
+        if budget is None or over_budget(low) <= 0:
+            return at_theta(truth, low, Status.CPC_BINDS, offset)
+        most = (
+            truth.most_gmv * (1 + offset / max(float(truth.click_value[truth.click_value > 0].min()), 1e-12))
+        ) / budget
+        return at_theta(truth, _root(over_budget, low, max(most, 2 * low), 1e-10), Status.CPC_BINDS, offset)
+
+    def short(eta: float) -> float:
+        plan = at(eta)
+        return plan.total_spend - cpc * float(plan.clicks.sum())
+
+    high = scale
+    while short(high) > 0:
+        high *= 4
+        if high > 1e9 * scale:
+            return at_theta(truth, high, Status.UNREACHABLE, high * cpc)
+    return at(_root(short, 1e-9 * scale, high, 1e-10))
+
+
 def best_gmv_at_spend(truth: Curves, spend: float) -> FluidPlan:
     """Best plan that spends no more than was spent: what the same money could have bought."""
     return fluid_optimum(truth, spend, None)
 
 
-def _root(excess: Callable[[float], float], low: float, high: float) -> float:
+def _root(excess: Callable[[float], float], low: float, high: float, tolerance: float = 1e-14) -> float:
     """Smallest point of the bracket, to rounding, at which the excess is gone: bisection in the logarithm.
 
     The end that is returned is the one without excess, so a plan never breaks the row it is made for.
     """
     a, b = math.log(low), math.log(high)
-    while b - a > 1e-14 * max(1.0, abs(a), abs(b)):
+    while b - a > tolerance * max(1.0, abs(a), abs(b)):
         middle = 0.5 * (a + b)
         if not a < middle < b:
             break

@@ -68,6 +68,8 @@ class DemandPart:
         Clicks per impression.
     hour_of_day
         24 factors, local time.
+    hour_of_week
+        168 factors from Monday 00:00 on, local time; where they are given, `hour_of_day` is not used.
     """
 
     clicks_per_hour: Annotated[float, Between(1e-6, 1e6)]
@@ -75,6 +77,7 @@ class DemandPart:
     overdispersion: Annotated[float, Between(0, 3)]
     ctr: Annotated[float, Between(1e-6, 1)]
     hour_of_day: Annotated[tuple[float, ...], Between(0, 100)]
+    hour_of_week: Annotated[tuple[float, ...], Between(0, 100)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +176,15 @@ class GoalsPart:
         Account currency, over the whole scenario. Delivery stops when it is gone.
     roi_of_budget_optimum
         ROI target as a multiple of the ROI that the budget-only hindsight optimum of the same seed has:
-        above 1 the ROI row binds before the budget does.
+        above 1 the ROI row binds before the budget does. Without it there is no ROI target.
+    cpc_of_budget_optimum
+        CPC cap on the account as a multiple of that optimum's CPC. Without it there is none. An ROI target and a CPC
+        cap do not go together here.
     """
 
     budget: Annotated[float, Between(1e-2, 1e15)]
-    roi_of_budget_optimum: Annotated[float, Between(0.01, 100)]
+    roi_of_budget_optimum: Annotated[float | None, Between(0.01, 100)] = None
+    cpc_of_budget_optimum: Annotated[float | None, Between(0.01, 100)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,6 +478,12 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
         raise refuse(
             "demand.hour_of_day", f"write 24 factors, not all 0; got {len(scenario.demand.hour_of_day)} of them"
         )
+    if len(scenario.demand.hour_of_week) not in (0, 168):
+        raise refuse(
+            "demand.hour_of_week", f"write 168 factors or none; got {len(scenario.demand.hour_of_week)} of them"
+        )
+    if scenario.goals.roi_of_budget_optimum is not None and scenario.goals.cpc_of_budget_optimum is not None:
+        raise refuse("goals", "state roi_of_budget_optimum or cpc_of_budget_optimum, not both")
     if not scenario.units.business_types or scenario.units.campaigns > scenario.units.count:
         raise refuse("units", "name at least one business type, and have no more campaigns than units")
     if len(scenario.units.business_types) > scenario.units.campaigns:

@@ -55,6 +55,11 @@ class Truth:
     order_value: Floats
 
     @property
+    def level(self) -> Floats:
+        """(n_units, n_hours) price level that bids are compared with: the median market price."""
+        return self.price_median
+
+    @property
     def click_value(self) -> Floats:
         """(n_units, n_hours) expected gmv of a click."""
         return self.cvr * self.order_value[:, None]
@@ -70,9 +75,9 @@ class Truth:
         """Expected gmv of all opportunities."""
         return float((self.opportunities * self.click_value).sum())
 
-    def best_bids(self, theta: float) -> Floats:
-        """(n_units, n_hours) click value / theta: the best second-price bids at a price of money."""
-        return self.click_value / theta
+    def best_bids(self, theta: float, offset: float = 0.0) -> Floats:
+        """(n_units, n_hours) (click value + offset) / theta: the best second-price bids at a price of money."""
+        return (self.click_value + offset) / theta
 
     def at_hour(self, hour: int) -> "Truth":
         """Curves of one hour, as arrays of one column."""
@@ -105,6 +110,9 @@ def profiles(scenario: Scenario) -> Profiles:
     local = [scenario.first_hour.plus(h).local(scenario.tz) for h in range(hours)]
     shape = np.array(scenario.demand.hour_of_day)
     traffic = (shape / shape.mean())[[t.hour for t in local]]
+    if scenario.demand.hour_of_week:
+        week = np.array(scenario.demand.hour_of_week)
+        traffic = (week / week.mean())[[24 * t.weekday() + t.hour for t in local]]
     cvr, price = np.ones(hours), np.ones(hours)
     windows = [(p, scenario.position(p.start), scenario.position(p.end)) for p in scenario.phases]
     windows += [(p, scenario.position(p.start), scenario.position(p.start) + p.hours) for p in scenario.peaks]

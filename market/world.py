@@ -42,8 +42,8 @@ class SimWorld:
         What the account's desk starts with.
     hours
         Hours of the scenario, in order.
-    budget, roi_target
-        The two targets as numbers: account currency, and gmv per unit of spend.
+    budget, roi_target, cpc_target
+        Targets as numbers: account currency, gmv per unit of spend, account currency; ``None`` = no such target.
     delivery_stops_at
         Spend at which the platform stops delivery, account currency: the budget, unless it over-delivers.
     start_bids
@@ -101,12 +101,17 @@ class SimWorld:
         )
         self.budget = scenario.goals.budget
         self.delivery_stops_at = self.budget * over_delivery(scenario)
-        self.roi_target = round(
-            scenario.goals.roi_of_budget_optimum * fluid_optimum(self.curves, self.budget, None).roi, 4
-        )
-        self.goals = Goals(targets=(Target(TargetKind.BUDGET, self.budget), Target(TargetKind.ROI, self.roi_target)))
+        best = fluid_optimum(self.curves, self.budget, None)
+        roi, cpc = scenario.goals.roi_of_budget_optimum, scenario.goals.cpc_of_budget_optimum
+        self.roi_target: float | None = None if roi is None else round(roi * best.roi, 4)
+        best_cpc = best.total_spend / max(float(best.clicks.sum()), 1e-12)
+        self.cpc_target: float | None = None if cpc is None else round(cpc * best_cpc, 4)
+        stated = (
+            (TargetKind.BUDGET, self.budget), (TargetKind.ROI, self.roi_target), (TargetKind.CPC, self.cpc_target)
+        )  # fmt: skip
+        self.goals = Goals(targets=tuple(Target(kind, value) for kind, value in stated if value is not None))
         limits = self.limits
-        affordable = belief.cvr * goods.order_value / self.roi_target
+        affordable = belief.cvr * goods.order_value / (self.roi_target or best.roi)
         self.start_bids: Floats = np.clip(
             np.floor(affordable / limits.tick + 1e-9) * limits.tick, limits.floor, limits.cap
         )

@@ -8,6 +8,7 @@ from evaluation.results import HEADINGS, Row, RunResult, table, to_json
 KEYS = [
     "scenario", "policy", "seed", "gmv", "spend", "gmv_vs_hindsight", "efficiency", "roi_miss", "misallocation",
     "budget_utilisation", "overspend", "hourly_cpc_cv", "regret_total", "cpc_miss", "cpa_miss", "cpc_cv_vs_hindsight", "binding", "regret",
+    "fingerprint",
 ]  # fmt: skip
 
 
