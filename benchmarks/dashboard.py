@@ -1,14 +1,17 @@
 """Times the pages of the dashboard for an account of 2,000 units over 30 days of hours, with 720 decisions.
 
-    python -m benchmarks.dashboard [--units 2000] [--days 30] [--folder FOLDER]
+    python -m benchmarks.dashboard [--units 2000] [--days 30] [--folder FOLDER] [--browser]
 
 Real unit of work: one page, drawn by the server as a person asks for it. *First* = right after the server's start,
-with nothing read yet (and the rest of the horizon still to be worked out); *warm* = asked for again. The account is
-invented: steady spend with a daily rhythm, every row restated once when late orders come in.
+with nothing read yet (and the rest of the horizon still to be worked out); *warm* = asked for again. With
+``--browser`` a Chromium clicks from page to page of a real server, and time counts until the page is drawn. The
+account is invented: steady spend with a daily rhythm, every row restated once when late orders come in.
 """
 
 import argparse
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +34,7 @@ from domain.time import Hour
 SEED = 11
 START = datetime(2026, 10, 1, tzinfo=UTC)
 APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
+PORT = 8747
 PAGES = ("overview", "cost-stability", "targets", "bids", "merchant")
 
 
@@ -63,7 +67,9 @@ def build(home: Path, n_units: int, days: int) -> Hour:
     return hours[-1].plus(1)
 
 
-def _day(rng: np.random.Generator, names: pl.Series, size: np.ndarray, bid: np.ndarray, start: datetime) -> pl.DataFrame:
+def _day(
+    rng: np.random.Generator, names: pl.Series, size: np.ndarray, bid: np.ndarray, start: datetime
+) -> pl.DataFrame:
     n, hours = names.len(), 24
     rhythm = 1 + 0.6 * np.sin((np.arange(hours) - 8) / 24 * 2 * np.pi)
     clicks = rng.poisson(3 * size[:, None] * rhythm).ravel().astype(float)
@@ -94,7 +100,13 @@ def _day(rng: np.random.Generator, names: pl.Series, size: np.ndarray, bid: np.n
 
 def _live(units: pl.DataFrame, bid: np.ndarray) -> BidTable:
     n = units.height
-    columns = {"unit_id": units["unit_id"], "bid_cpc": bid, "state": ["enabled"] * n, "known": [True] * n, "edits_today": [0] * n}
+    columns = {
+        "unit_id": units["unit_id"],
+        "bid_cpc": bid,
+        "state": ["enabled"] * n,
+        "known": [True] * n,
+        "edits_today": [0] * n,
+    }
     return BidTable(pl.DataFrame(columns, schema=dict(BIDS)))
 
 
@@ -146,12 +158,52 @@ def measure(home: Path, now: datetime) -> list[tuple[str, float, float, float]]:
     return found
 
 
+def measure_in_browser(home: Path, now: datetime) -> list[tuple[str, float, float, float]]:
+    """The same with a browser: from the click on a page's name until it stands there drawn."""
+    from playwright.sync_api import Page, sync_playwright
+
+    from dashboard import launch
+
+    def settle(page: Page) -> None:
+        page.wait_for_selector("h1", timeout=300_000)
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=300_000)
+        page.wait_for_selector("[data-testid=stSkeleton]", state="detached", timeout=300_000)
+
+    url = f"http://127.0.0.1:{PORT}"
+    environment = launch.environment(home) | {"STEADYBID_NOW": now.isoformat()}
+    server = subprocess.Popen(launch.command(PORT), env=environment, stdout=subprocess.DEVNULL)
+    spent: dict[str, list[float]] = {}
+    try:
+        time.sleep(8)
+        with sync_playwright() as playwright:
+            flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+            page = browser.new_page()
+            began = time.perf_counter()
+            page.goto(url)
+            settle(page)
+            spent["Overview"] = [time.perf_counter() - began]
+            for name in ("Cost stability", "Targets", "Bids", "Merchant", "Overview") * 4:
+                old = page.inner_text("h1")
+                began = time.perf_counter()
+                page.get_by_role("link", name=name).click()
+                page.wait_for_function("old => document.querySelector('h1')?.innerText !== old", arg=old)
+                settle(page)
+                spent.setdefault(name, []).append(time.perf_counter() - began)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+    return [(name, times[0], min(times[1:]), max(times[1:])) for name, times in spent.items()]
+
+
 def main() -> None:
     """Build, measure, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--units", type=int, default=2000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--folder", type=Path, help="workspace to make, or to use again where it is there")
+    parser.add_argument("--browser", action="store_true", help="measure in a Chromium instead")
     options = parser.parse_args()
     home = options.folder or Path(tempfile.mkdtemp(prefix="steadybid-bench-"))
     now = START + timedelta(days=options.days)
@@ -159,8 +211,10 @@ def main() -> None:
         began = time.perf_counter()
         build(home, options.units, options.days)
         print(f"workspace made in {time.perf_counter() - began:.1f} s")
-    print(f"{options.units} units, {options.days} days of hours\n{'page':16}{'first':>9}{'warm best':>11}{'warm worst':>12}")
-    for address, first, best, worst in measure(home, now):
+    print(
+        f"{options.units} units, {options.days} days of hours\n{'page':16}{'first':>9}{'warm best':>11}{'warm worst':>12}"
+    )
+    for address, first, best, worst in (measure_in_browser if options.browser else measure)(home, now):
         print(f"{address:16}{first:8.2f}s{best:10.2f}s{worst:11.2f}s")
 
 

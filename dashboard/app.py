@@ -26,23 +26,17 @@ PAGES = {
 }
 
 
-def page(show: Callable[[Sight], None]) -> Callable[[], None]:
-    """Page that looks at the chosen account, and says in words what goes wrong."""
-
-    def run() -> None:
-        try:
-            show(session.chosen())
-        except SteadyBidError as error:
-            st.error(plain(error), icon=":material/error:")
-        except Exception as error:
-            where = session.keep_trace(traceback.format_exc())
-            logging.getLogger(__name__).exception("a page failed")
-            st.error(
-                plain(f"This is an error of SteadyBid itself ({type(error).__name__}). {where}"),
-                icon=":material/bug_report:",
-            )
-
-    return run
+def guarded(draw: Callable[[], None]) -> None:
+    """Draw something, and say in words what goes wrong."""
+    try:
+        draw()
+    except SteadyBidError as error:
+        st.error(plain(error), icon=":material/error:")
+    except Exception as error:
+        where = session.keep_trace(traceback.format_exc())
+        logging.getLogger(__name__).exception("a page failed")
+        words = f"This is an error of SteadyBid itself ({type(error).__name__}). {where}"
+        st.error(plain(words), icon=":material/bug_report:")
 
 
 def main() -> None:
@@ -51,8 +45,13 @@ def main() -> None:
     st.set_page_config(page_title="SteadyBid", page_icon=ICON, layout="wide", initial_sidebar_state="expanded")
     st.logo(LOGO, size="large", icon_image=ICON)
     st.html(STYLE)
+    seen: list[Sight] = []
+
+    def content(show: Callable[[Sight], None]) -> Callable[[], None]:
+        return lambda: guarded(lambda: show(seen[0]))
+
     pages = {
-        address: st.Page(page(show), title=title, icon=icon, url_path=address, default=address == "overview")
+        address: st.Page(content(show), title=title, icon=icon, url_path=address, default=address == "overview")
         for address, (title, icon, show) in PAGES.items()
     }
     shown = st.navigation(list(pages.values()), expanded=True)
@@ -61,7 +60,10 @@ def main() -> None:
         del st.query_params["page"]
         if pages[asked].url_path != shown.url_path:
             st.switch_page(pages[asked])
-    shown.run()
+    # chosen here and not in a page, so that account and hour stay chosen from page to page
+    guarded(lambda: seen.append(session.chosen()))
+    if seen:
+        shown.run()
 
 
 if __name__ == "__main__":

@@ -177,7 +177,7 @@ def frontier(points: pl.DataFrame, marks: pl.DataFrame, currency: str) -> Any:
     shade = alt.Color("name:N", scale=alt.Scale(domain=list(names), range=[COLOURS[c] for c in names.values()]), legend=None)  # fmt: skip
     base = alt.Chart(marks).encode(x=x, y=y, color=shade)
     dots = base.mark_point(filled=True, size=190, opacity=1, stroke="white")
-    text = base.mark_text(dy=-16, fontSize=12, fontWeight="bold").encode(text="name:N")
+    text = base.mark_text(dx=11, dy=-11, align="left", fontSize=12, fontWeight="bold").encode(text="name:N")
     return dress(alt.layer(curve, dots, text), 250)
 
 

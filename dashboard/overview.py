@@ -93,15 +93,13 @@ def _headline(seen: Sight, budget: Money, spent: float, past: pl.DataFrame, comi
         return f"{how} is spent"
     off = spent / planned - 1
     lead = (
-        "Spend is on plan"
-        if abs(off) < 0.03
-        else f"Spend is {share(abs(off))} {'above' if off > 0 else 'below'} its plan"
+        "Spend is on plan" if abs(off) < 0.03 else f"Spend is {share(abs(off))} {'above' if off > 0 else 'below'} plan"
     )
     return f"{lead}: {how}"
 
 
 def _span_words(budget: Money) -> str:
-    return "the day" if budget.words == "today" else budget.words
+    return "the day" if budget.words == "today" else "the time"
 
 
 def _cards(

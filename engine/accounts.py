@@ -98,7 +98,7 @@ def completed(goals: Goals, known: Known) -> tuple[Goals, tuple[str, ...]]:
             else "no targets are set and no report states a budget: a click is bought up to what it is worth"
         )
     missing = sorted(named - own - set(reported))
-    if missing and goals.targets:
+    if missing and goals.targets and not any(t.scope is Scope.ACCOUNT for t in goals.of(TargetKind.BUDGET)):
         notes.append(f"no budget is known for {len(missing)} campaigns: {', '.join(missing[:5])}")
     return replace(goals, targets=(*goals.targets, *added)), tuple(notes)
 

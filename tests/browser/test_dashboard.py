@@ -49,12 +49,15 @@ def test_every_page_loads_without_an_error_and_asks_nobody_outside(visit: Visit,
 
 def test_pages_are_reached_by_their_names_in_the_sidebar(visit: Visit) -> None:
     watched = visit()
+    watched.page.get_by_text("Look at an earlier hour").click()
+    watched.page.get_by_text("as known at").wait_for()
     titles = []
     for name in ("Cost stability", "Targets", "Bids", "Merchant", "Overview"):
         watched.page.get_by_role("link", name=name).click()
         watched.page.wait_for_timeout(300)
         watched.settle()
         titles.append(watched.page.locator("h1").inner_text())
+        assert watched.page.get_by_role("slider").count() == 1  # the hour stays chosen
     assert len(set(titles)) == 5
     assert watched.errors == []
     assert outside(watched) == []
