@@ -63,6 +63,7 @@ def main() -> None:
     # chosen here and not in a page, so that account and hour stay chosen from page to page
     guarded(lambda: seen.append(session.chosen()))
     if seen:
+        session.watch(seen[0])
         shown.run()
 
 

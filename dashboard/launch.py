@@ -14,8 +14,16 @@ def command(port: int) -> list[str]:
     if not 1 <= port <= 65535:
         raise ConfigError(f"port {port}: use a number from 1 to 65535")
     options = {**SERVER_OPTIONS, "server.port": port, "browser.serverPort": port}
-    flags = [f"--{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in options.items()]
+    flags = [
+        f"--{name}={_text(v)}"
+        for name, value in options.items()
+        for v in (value if isinstance(value, tuple) else (value,))
+    ]
     return [sys.executable, "-m", "streamlit", "run", str(Path(__file__).with_name("server.py")), *flags]
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -25,7 +33,6 @@ def environment(home: Path) -> dict[str, str]:
 
 def serve(home: Path, port: int) -> int:
     """Run the server until it is stopped; gives its exit status."""
-    # a folder of its own keeps configuration files of the present folder out
     process = subprocess.Popen(command(port), env=environment(home))
     try:
         return process.wait()

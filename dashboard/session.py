@@ -27,6 +27,8 @@ from engine.what_if import Study, study
 
 #: Newest data older than this: the account is looked at as of its data, not as of the clock.
 _STALE = timedelta(days=2)
+#: How often an open page looks whether something has changed.
+WATCH_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,13 @@ def _earlier(seen: Sight) -> datetime | None:
     middle = hours[len(hours) // 2]
     picked: Any = st.select_slider("Hour", hours, value=middle, format_func=seen.when, key=f"hour-{name}")
     return picked
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def watch(seen: Sight) -> None:
+    """Draw the page anew when something of the account was stored, or a new hour has begun."""
+    if not seen.past and (fresh := sight(seen.account.name)) and (fresh.mark, fresh.hour) != (seen.mark, seen.hour):
+        st.rerun()
 
 
 _MODES = {

@@ -27,8 +27,11 @@ def show(seen: Sight) -> None:
         _headline(seen, saved),
         f"{plain(seen.account.name)} · edit the tables; what it would change is shown before anything is saved",
     )
+    words = st.session_state.pop("saved-words", None)
+    if words:
+        st.success(plain(words), icon=":material/check:")
     version = st.session_state.get(f"version-{seen.account.name}", 0)
-    mark = f"{seen.account.name}-{version}-{seen.hour}-{_state(saved, calendar)}"
+    mark = f"{seen.account.name}-{version}-{_state(saved, calendar)}"
     goals, wanted, wrong = _tables(seen, saved, calendar, mark)
     if wrong:
         st.error(plain(wrong), icon=":material/error:")
@@ -273,9 +276,6 @@ def _store(seen: Sight, saved: Goals, edit: Changes, name: str, reason: str) -> 
 
 
 def _history(seen: Sight) -> None:
-    words = st.session_state.pop("saved-words", None)
-    if words:
-        st.success(plain(words), icon=":material/check:")
     told = seen.kept("history", seen.cut, lambda: seen.workspace.target_history(seen.account.name))
     if not told.height:
         return

@@ -33,6 +33,8 @@ FONT = "DejaVu Sans, Helvetica, Arial, sans-serif"
 #: Options of the Streamlit server: what people see, and that nothing leaves the machine.
 SERVER_OPTIONS: Mapping[str, Any] = {
     "server.address": "127.0.0.1",
+    # Plans are approved here: a page of some other site must not reach the server under a name of its own.
+    "server.allowedHosts": ("127.0.0.1", "localhost"),
     "server.headless": True,
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": False,

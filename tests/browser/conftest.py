@@ -1,4 +1,4 @@
-"""A server, a workspace and a browser for the whole session; every page that is opened is watched."""
+"""A server, a workspace and a browser for all tests of a file; every page that is opened is watched."""
 
 import os
 import socket
@@ -91,7 +91,7 @@ class Served:
     hour: Hour
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("workspace")
     workspace = Workspace.open(home, create=True)
@@ -128,7 +128,7 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
     raise AssertionError(f"the server did not answer: {log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is open, nothing else in this process can run an event loop
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))

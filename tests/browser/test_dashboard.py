@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlparse
@@ -69,6 +70,19 @@ def test_charts_are_drawn_and_show_the_accounts_own_clock(visit: Visit) -> None:
     page.wait_for_selector("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")
     assert page.locator("[data-testid=stVegaLiteChart]").count() == 2
     assert "up to Mon 9 Nov 06:00" in page.locator("[data-testid=stMain]").inner_text()  # of Shanghai, not New York
+
+
+@pytest.mark.parametrize(("host", "answer"), [("127.0.0.1", 101), ("localhost", 101), ("shop.example", 403)])
+def test_a_site_that_gives_itself_our_address_is_not_answered(served: Any, host: str, answer: int) -> None:
+    at = urlparse(served.url)
+    request = (
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}:{at.port}\r\nOrigin: http://{host}:{at.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: streamlit\r\n\r\n"
+    )
+    with socket.create_connection((at.hostname, at.port), timeout=30) as line:
+        line.sendall(request.encode())
+        assert line.recv(64).startswith(f"HTTP/1.1 {answer}".encode())
 
 
 def test_a_name_that_looks_like_a_script_stays_a_name(visit: Visit) -> None:

@@ -27,6 +27,7 @@ def test_the_server_listens_on_this_machine_only_and_tells_nobody() -> None:
     for flag in (
         "--server.address=127.0.0.1",
         "--server.port=8777",
+        "--server.allowedHosts=127.0.0.1",
         "--browser.gatherUsageStats=false",
         "--server.fileWatcherType=none",
         "--server.headless=true",
