@@ -49,10 +49,11 @@ def evaluate(
 
         records = evaluation.evaluate(todo, folder / "runs", jobs, told)
     board = scoreboard.lines(records)
-    title = f"{len(records)} runs; worlds " + ", ".join(dict.fromkeys(f"{x.scenario} {x.fingerprint}" for x in board))
-    table(
-        scoreboard.HEADINGS, [scoreboard.cells(x) for x in board], title=title, right=range(4, len(scoreboard.HEADINGS))
-    )
+    worlds = ", ".join(dict.fromkeys(f"{x.scenario} {x.fingerprint}" for x in board))
+    brief = [[scoreboard.cells(x)[k] for k in scoreboard.BRIEF] for x in board]
+    heads = [scoreboard.HEADINGS[k] for k in scoreboard.BRIEF]
+    table(heads, brief, title=f"{len(records)} runs, means over seeds", right=range(4, len(heads)))
+    say(f"worlds: {worlds}")
     say(f"page with figures: {scoreboard.write(records, folder)}")
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)

@@ -65,6 +65,9 @@ HEADINGS = (
     "misallocation", "budget use", "overspend", "CPC CV / hindsight", "hours held",
 )  # fmt: skip
 
+#: Positions of the cells that fit a terminal.
+BRIEF = (0, 1, 2, 3, 4, 5, 6, 9, 10)
+
 
 def lines(records: Sequence[Record]) -> list[Line]:
     """One line per scenario and policy, in order of appearance."""

@@ -10,16 +10,16 @@ import pytest
 from domain.plans import Decision
 from engine.cycle import run_cycle
 from evaluation.desks import POLICIES, desk_for
-from market import Scenario, SimPlatform, SimWorld, Truth
+from market import Scenario, SimWorld, Truth, load_scenario, make_platform, make_world
 
 HOUR = 20
 
 
 def decide(scenario: Scenario, policy: str, change: Callable[[SimWorld], None], lose_orders: bool = False) -> Decision:
     """Decision of hour 20 in a world that was changed before it began; targets and priors stay."""
-    world = SimWorld(scenario, 5)
+    world = make_world(scenario, 5)
     change(world)
-    platform = SimPlatform(world)
+    platform = make_platform(world)
     desk = desk_for(policy, world, platform)
     for hour in world.hours[:HOUR]:
         run_cycle(hour, desk)
@@ -65,6 +65,16 @@ def test_a_future_that_nobody_has_seen_changes_no_bid(policy: str, short: Scenar
 @pytest.mark.parametrize("policy", POLICIES)
 def test_orders_that_have_not_been_reported_change_no_bid(policy: str, short: Scenario) -> None:
     assert bids(decide(short, policy, same)).equals(bids(decide(short, policy, same, lose_orders=True)))
+
+
+@pytest.mark.parametrize("policy", ["steadybid", "mpc_reference"])
+def test_a_future_against_rivals_that_nobody_has_seen_changes_no_bid(policy: str, short: Scenario) -> None:
+    rivals = load_scenario("rivals-roi")
+    scenario = replace(short, auction=rivals.auction, aftermath=rivals.aftermath)
+    before = bids(decide(scenario, policy, same))
+    assert before.equals(bids(decide(scenario, policy, other_future)))
+    assert before.equals(bids(decide(scenario, policy, same, lose_orders=True)))
+    assert not before.equals(bids(decide(scenario, policy, richer_past)))
 
 
 def test_what_the_reports_tell_does_change_bids(short: Scenario) -> None:
