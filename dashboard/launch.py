@@ -1,9 +1,10 @@
 """Starts the dashboard's server on this machine only."""
 
 import os
-import subprocess
+import socket
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from dashboard.theme import SERVER_OPTIONS
 from domain.errors import ConfigError
@@ -31,12 +32,14 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "STEADYBID_HOME": str(home.absolute()), "DO_NOT_TRACK": "1"}
 
 
-def serve(home: Path, port: int) -> int:
-    """Run the server until it is stopped; gives its exit status."""
-    process = subprocess.Popen(command(port), env=environment(home))
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        return 0
+def serve(home: Path, port: int) -> NoReturn:
+    """Become the server; it runs until it is stopped. `ConfigError` where the port is taken."""
+    line = command(port)
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigError(f"port {port} is taken ({error.strerror}); try another one with --port") from error
+    # in the place of this process, so that whoever stops it stops the server
+    os.execve(line[0], line, environment(home))

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_no_option_names_an_address_outside_this_machine() -> None:
 def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
     with pytest.raises(ConfigError, match="65535"):
         launch.command(port)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} is taken"):
+            launch.serve(tmp_path, port)
 
 
 def test_no_module_of_the_dashboard_bears_the_name_of_a_room() -> None:
