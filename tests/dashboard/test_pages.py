@@ -8,10 +8,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import server
+from dashboard import server, session
 from dashboard.app import PAGES
 from data import Views, Workspace
 from domain.account import Account, Mode
+from domain.errors import ConfigError
 from domain.goals import Target, TargetKind
 from domain.plans import DecisionState
 from domain.time import FixedClock, Hour
@@ -112,6 +113,25 @@ def test_a_past_hour_shows_what_was_known_then_and_nothing_later(page: Open, wor
     spent = next(m for m in page("merchant", **{"replay-shop": True, "hour-shop": hour.start}).metric if m.label == "Spent on ads")  # fmt: skip
     assert spent.value == f"{known['spend']:,.0f} CNY"
     assert any("as known at" in t for t in texts(test))
+
+
+@pytest.mark.parametrize(
+    ("clock", "shown"),
+    [(0, 0), (5, 5), (-72, 0), (24 * 400, 0)],
+    ids=["on time", "a few hours later", "a clock that jumped back", "data that ended long ago"],
+)
+def test_the_present_is_the_hour_of_the_clock_unless_the_data_ends_far_from_it(
+    page: Open, next_hour: Hour, monkeypatch: pytest.MonkeyPatch, clock: int, shown: int
+) -> None:
+    page()  # sets the environment
+    monkeypatch.setenv("STEADYBID_NOW", next_hour.plus(clock).start.isoformat())
+    assert session.sight("shop").hour == next_hour.plus(shown)
+
+
+def test_a_wrong_instant_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEADYBID_NOW", "2026-11-11 20:00")
+    with pytest.raises(ConfigError, match="STEADYBID_NOW"):
+        session.now()
 
 
 # -- targets ------------------------------------------------------------------------------------------------------
