@@ -110,7 +110,10 @@ class Session:
                 raise SystemExit((home / "serve.out").read_text())
             time.sleep(0.1)
         self.url = json.loads((home / "prefect" / "served.json").read_text())["url"] + "/api"
-        self.deployment = self.call("GET", "/deployments/name/hourly/hourly")["id"]
+        found = self.call("GET", "/deployments/name/hourly/hourly")
+        self.deployment = found["id"]
+        for schedule in found["schedules"]:  # runs of its own would come in between
+            self.call("PATCH", f"/deployments/{self.deployment}/schedules/{schedule['id']}", {"active": False})
         (self.server,) = psutil.Process(self.process.pid).children()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -120,7 +123,7 @@ class Session:
                 break
             time.sleep(0.1 * (patience + 1))
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def run(self, hour: datetime) -> str:
         """Run the deployment for an hour; gives the state it ended in."""
@@ -181,7 +184,8 @@ def measure(n_units: int, runs: int) -> dict[str, Any]:
 
 def _plain_process(home: Path, hour: datetime) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.hourly_overhead", "--plain", str(home), hour.isoformat()]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as when served
+    return json.loads(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
 
 
 def _what_is_there(home: Path) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class ServeSettings:
         return {
             **_QUIET,
             "STEADYBID_HOME": str(self.home),
+            "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),  # as cli.main, and why
             "PREFECT_HOME": str(self.folder),
             "PREFECT_API_URL": f"{origin}/api",
             "PREFECT_UI_URL": origin,

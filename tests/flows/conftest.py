@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Served:
     home: Path
     process: subprocess.Popen[bytes]
     url: str
+    due: dict[str, list[datetime]] = field(default_factory=dict)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         for patience in range(30):
@@ -61,6 +62,24 @@ class Served:
             time.sleep(0.1 * (patience + 1))
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def silence(self, seconds: float = 60) -> None:
+        """Wait until both schedules have made their runs (kept in `due`), and then take the schedules back.
+
+        Otherwise a test that runs across minute 5 or 35 would meet a run that it did not start.
+        """
+        deployments = {d["id"]: d for d in self.call("POST", "/deployments/filter", {})}
+        wanted = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        deadline = time.monotonic() + seconds
+        while len(self.due) < len(deployments):
+            assert time.monotonic() < deadline, f"no run was scheduled of all but {list(self.due)}"
+            for run in self.call("POST", "/flow_runs/filter", wanted):
+                due = self.due.setdefault(deployments[run["deployment_id"]]["name"], [])
+                due.append(datetime.fromisoformat(run["expected_start_time"]))
+            time.sleep(0.2)
+        for deployment in deployments.values():
+            for schedule in deployment["schedules"]:
+                self.call("PATCH", f"/deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": False})
 
     def start_run(self, flow: str, **parameters: Any) -> str:
         deployment = self.call("GET", f"/deployments/name/{flow}/{flow}")
@@ -119,7 +138,9 @@ def serve(home: Path, *options: str, seconds: int = 1200) -> Served:
         assert time.monotonic() < deadline, (home / "serve.out").read_text()
         time.sleep(0.1)
     note = json.loads((home / "prefect" / "served.json").read_text())
-    return Served(home, process, note["url"])
+    served = Served(home, process, note["url"])
+    served.silence()
+    return served
 
 
 def end(served: Served) -> int:
@@ -129,7 +150,7 @@ def end(served: Served) -> int:
     return served.process.wait(60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The tea shop, live and served; shared by the tests that need a server."""
     home = tmp_path_factory.mktemp("served")
@@ -140,12 +161,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def serving() -> Iterator[Callable[..., Served]]:
-    """``serving(home)`` starts a server of one's own; it is stopped afterwards."""
+def serve_again() -> Iterator[Callable[[Path], Served]]:
+    """``serve_again(home)`` serves a workspace once more; it is stopped afterwards."""
     started: list[Served] = []
 
-    def start(home: Path, *options: str) -> Served:
-        started.append(serve(home, *options))
+    def start(home: Path) -> Served:
+        started.append(serve(home))
         return started[-1]
 
     yield start

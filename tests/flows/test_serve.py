@@ -32,6 +32,7 @@ class Served(Protocol):
     home: Path
     process: "subprocess.Popen[bytes]"
     url: str
+    due: dict[str, list[datetime]]
 
     def call(self, method: str, path: str, body: Any = None) -> Any: ...
     def start_run(self, flow: str, **parameters: Any) -> str: ...
@@ -59,17 +60,9 @@ def test_a_run_of_the_served_deployment_decides_its_hour_and_can_be_read_back(se
 
 
 def test_both_flows_are_scheduled(served: Served) -> None:
-    deadline = time.monotonic() + 60
-    due: dict[str, list[datetime]] = {}
-    while len(due) < 2 and time.monotonic() < deadline:
-        found = served.call("POST", "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
-        for run in found:
-            deployment = served.call("GET", f"/deployments/{run['deployment_id']}")["name"]
-            due.setdefault(deployment, []).append(datetime.fromisoformat(run["expected_start_time"]))
-        time.sleep(0.5)
-    assert {t.minute for t in due["hourly"]} == {5, 35}
-    assert {(t.hour, t.minute) for t in due["nightly"]} == {(3, 30)}
-    assert min(due["hourly"]) < datetime.now(UTC) + timedelta(minutes=31)
+    assert {t.minute for t in served.due["hourly"]} == {5, 35}
+    assert {(t.hour, t.minute) for t in served.due["nightly"]} == {(3, 30)}
+    assert min(served.due["hourly"]) < datetime.now(UTC) + timedelta(minutes=31)
 
 
 def test_a_page_of_another_origin_is_refused(served: Served) -> None:
@@ -186,33 +179,32 @@ def test_forty_eight_hours_run_one_after_another_are_decided_and_sent_once_each(
 
 
 def test_a_killed_session_leaves_nothing_behind_that_the_next_one_does_not_settle(
-    tmp_path: Path, shop: Callable[..., Workspace], serving: Callable[[Path], Served]
+    served: Served, serve_again: Callable[[Path], Served]
 ) -> None:
-    shop(tmp_path).close()
-    first = serving(tmp_path)
-    run = first.start_run("hourly", hour="2026-11-10T10:00")
-    first.wait_for_state(run, "RUNNING")
-    family = psutil.Process(first.process.pid).children(recursive=True)
-    first.flow_process().kill()
-    first.process.kill()
-    gone, alive = psutil.wait_procs(family, timeout=30)
-    assert len(gone) == 2
-    assert not alive, "the server outlived the session"
+    """Comes last: it ends the session that the other tests share."""
+    run = served.start_run("hourly", hour="2026-11-15T10:00")
+    served.wait_for_state(run, "RUNNING")
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    assert len(family) >= 2  # the server and the run
+    served.flow_process().kill()
+    served.process.kill()
+    assert not psutil.wait_procs(family, timeout=30)[1], "the server outlived the session"
 
-    second = serving(tmp_path)
+    second = serve_again(served.home)
     state, message = second.state(run)
     assert state == "CRASHED"
-    assert "runner" in message or "status code" in message
-    again = second.start_run("hourly", hour="2026-11-10T10:00")
-    assert second.wait(again)[0] == "COMPLETED"
-    decided = Views(Workspace.open(tmp_path)).decisions("tea")
-    assert decided["state"].to_list() == ["published"]
+    assert "runner is gone" in message or "status code" in message
+    again = second.start_run("hourly", hour="2026-11-15T10:00")
+    assert second.wait(again) == ("COMPLETED", "1 accounts")
+    decision = Workspace.open(served.home).journal("tea").find(hour_of(served, "2026-11-15T10:00"))
+    assert decision is not None
+    assert decision.state is DecisionState.PUBLISHED
 
     family = psutil.Process(second.process.pid).children(recursive=True)
     second.process.send_signal(signal.SIGINT)
     assert second.process.wait(60) == 0
     assert not psutil.wait_procs(family, timeout=10)[1]
-    assert not (tmp_path / "prefect" / "served.json").exists()
-    told = (tmp_path / "serve.out").read_text()
+    assert not (served.home / "prefect" / "served.json").exists()
+    told = (served.home / "serve.out").read_text()
     assert "Traceback" not in told
     assert told.rstrip().endswith("stopped")
