@@ -6,14 +6,14 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import blocks, charts, figures
+from dashboard import blocks, charts, figures, hour
 from dashboard.figures import Money, Sums
 from dashboard.session import Sight
 from dashboard.words import NOTHING, change, count, money, number, plain, share
 from domain.errors import OptimizationError, PredictionError
 from domain.goals import Scope, TargetKind
 from domain.phases import PromotionCalendar
-from domain.plans import BidPlan, Decision
+from domain.plans import Decision
 from engine.ahead import Ahead
 from engine.what_if import is_account_roi
 
@@ -50,7 +50,7 @@ def show(seen: Sight) -> None:
         st.info(plain(trouble), icon=":material/info:")
     _charts(seen, rows, per, coming, budget, calendar)
     st.divider()
-    _hour(seen)
+    hour.show(seen)
 
 
 def _ahead(seen: Sight) -> tuple[Ahead | None, str]:
@@ -74,15 +74,15 @@ def _last_day(seen: Sight, rows: pl.DataFrame, budget: Money) -> str:
 
 
 def _headline(seen: Sight, budget: Money, spent: float, past: pl.DataFrame, coming: pl.DataFrame) -> str:
-    cash, hour = seen.currency, seen.hour
+    cash, now = seen.currency, seen.hour.start
     if budget.amount is None:
         on = "today" if budget.words == "today" else f"on {budget.words}"
         return f"{money(spent, cash, 0)} spent {on}; no budget is set"
     used = spent / budget.amount
-    if hour.start >= budget.end:
+    if now >= budget.end:
         return f"{budget.words.capitalize()} is over: {share(used)} of its budget was spent"
     end = figures.run_out(budget.amount - spent, coming, budget.end)
-    gone = (hour.start - budget.start) / (budget.end - budget.start)
+    gone = (now - budget.start) / (budget.end - budget.start)
     if end is not None:
         return f"The budget for {budget.words} will be used up by {seen.when(end)}"
     if spent <= 0:
@@ -269,90 +269,3 @@ def _campaigns(seen: Sight, start: datetime | None, end: datetime | None) -> tup
         f"Two of {count(table.height, 'campaign')} take {few} of the spend" if table.height > 2 else "Spend by campaign"
     )
     return title, charts.campaigns_spent(top, seen.currency), "The largest eight, with what they sold."
-
-
-# -- the hour -----------------------------------------------------------------------------------------------------
-
-
-def _hour(seen: Sight) -> None:
-    decision = seen.decision()
-    if decision is None:
-        st.subheader("Nothing has been decided yet")
-        blocks.empty(
-            "SteadyBid has not decided an hour of this account.",
-            "Look at what it would do on the Bids page, or let it decide the present hour (shadow mode sends nothing):",
-            f"steadybid run-hour --account {seen.account.name}",
-        )
-        return
-    plan = decision.plan
-    row = seen.decisions.row(0, named=True)
-    st.subheader(f"What changed at {seen.when(decision.hour.start)}, and why")
-    changed, kept = row["units_set"] + row["units_pause"], row["units_keep"]
-    held = row["units_hold"] + row["units_bid_unknown"]
-    st.write(
-        f"**{count(changed, 'bid')} changed**, {kept:,} kept, {held:,} held or unknown: {plain(plan.reason)}."
-        + _theta_words(seen, plan)
-    )
-    left, right = st.columns([2, 3])
-    with left:
-        _rows(plan)
-    with right:
-        _changes(seen, decision)
-
-
-def _theta_words(seen: Sight, plan: BidPlan) -> str:
-    """How the price of money moved since the hour before."""
-    if plan.targets is None or seen.decisions.height < 2:
-        return ""
-    before = seen.kept(
-        "planned", plan.hour.start, lambda: seen.workspace.journal(seen.account.name).planned(plan.hour, 1)
-    )
-    old = before.filter(pl.col("group") == "account")["theta"].to_list()
-    new = plan.targets.planned().filter(pl.col("group") == "account")["theta"].to_list()
-    if not old or not new or not (0 < old[-1] < float("inf") and 0 < new[-1] < float("inf")):
-        return ""
-    step = new[-1] / old[-1] - 1
-    moved = "stayed" if abs(step) < 0.001 else f"went {'up' if step > 0 else 'down'} {share(abs(step), 1)}"
-    return f" One {plain(seen.currency)} of spend must now return {number(new[-1], 2)} of sales value at the margin; that price of money {moved} since the hour before."  # fmt: skip
-
-
-def _rows(plan: BidPlan) -> None:
-    rows = plan.targets.rows if plan.targets is not None else ()
-    if not rows:
-        st.caption("No target shaped this hour.")
-    for row in rows[:8]:
-        icon = ":material/flag:" if row.binds else ":material/check:"
-        st.markdown(f"{icon} {plain(row.words)}")
-    if len(rows) > 8:
-        st.caption(f"and {count(len(rows) - 8, 'more target')}")
-    if plan.interventions.height:
-        rules = plan.interventions.group_by("rule").len().sort("len", descending=True)
-        words = ", ".join(f"{plain(rule)} ({n})" for rule, n in rules.iter_rows())
-        st.markdown(f":material/shield: Guardrails changed {count(plan.interventions.height, 'bid')}: {words}")
-    if plan.notes:
-        with st.expander("What the forecast says"):
-            for note in plan.notes[:8]:
-                st.caption(plain(note))
-
-
-def _changes(seen: Sight, decision: Decision) -> None:
-    from dashboard.reasons import with_reasons
-
-    changes = seen.kept("changes", decision.hour.start, lambda: seen.views.changes(seen.account.name, decision.hour))
-    if not changes.height:
-        st.caption("No bid differs from the hour before.")
-        return
-    top = changes.head(8).join(with_reasons(seen, decision.plan).select("unit_id", "reason"), on="unit_id", how="left", maintain_order="left")  # fmt: skip
-    top = top.with_columns((100 * (pl.col("bid_cpc") / pl.col("bid_cpc_before") - 1)).alias("change"))
-    st.caption(f"Largest of {count(changes.height, 'change')} against the hour before; all on the Bids page.")
-    blocks.table(
-        top,
-        {
-            "unit_id": st.column_config.TextColumn("unit", width="small"),
-            "campaign": st.column_config.TextColumn("campaign", width="small"),
-            "bid_cpc_before": st.column_config.NumberColumn("bid before", format="%.2f", width="small"),
-            "bid_cpc": st.column_config.NumberColumn("bid", format="%.2f", width="small"),
-            "change": st.column_config.NumberColumn("change", format="%+.0f %%", width="small"),
-            "reason": st.column_config.TextColumn("why", width="large"),
-        },
-    )
