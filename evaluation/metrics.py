@@ -4,13 +4,14 @@ Truth = expected matured value of the clicks that were bought: a run is not prai
 conversions that its reports promised.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from domain.tables import Floats
 from market import FluidPlan, Ledger, best_gmv_at_spend, fluid_optimum
-from market.fluid import Curves
+from market.fluid import Curves, Pool, pooled_optimum
 
 #: Hours with fewer clicks say nothing about the price of a click.
 MIN_CLICKS = 20
@@ -68,12 +69,16 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Targets a run is measured against; ``None`` = none of that kind."""
+    """Targets a run is measured against; ``None`` = none of that kind.
+
+    With `pools` each of them has its own budget and ROI target; the ROI miss is then that of the worst one.
+    """
 
     budget: float | None = None
     roi: float | None = None
     cpc: float | None = None
     cpa: float | None = None
+    pools: Sequence[Pool] = ()
 
 
 def hindsight_for(truth: Curves, rows: Rows, spend: float, gmv: float, clicks: float = 0.0) -> FluidPlan:
@@ -106,16 +111,29 @@ def measure(truth: Curves, ledger: Ledger, rows: Rows) -> Figures:
     if best is not None:
         wrong = np.abs(ledger.spend.sum(axis=1) - best.spend.sum(axis=1)).sum()
         misallocation = float(0.5 * wrong / spend)
+    overspend = max(0.0, spend - rows.budget) if rows.budget else None
+    roi_miss = gmv / spend / rows.roi - 1 if rows.roi and spend > 0 else None
+    hindsight = hindsight_for(truth, rows, spend, gmv, clicks) if not rows.pools else None
+    if rows.pools:
+        value, cost = (ledger.clicks * truth.click_value).sum(axis=1), ledger.spend.sum(axis=1)
+        attained = [(p, float(value[p.units].sum()), float(cost[p.units].sum())) for p in rows.pools]
+        hindsight = pooled_optimum(
+            truth,
+            [replace(p, budget=max(p.budget, c), roi=min(p.roi, v / c) if c > 0 else p.roi) for p, v, c in attained],
+        )
+        roi_miss = min((v / c / p.roi - 1 for p, v, c in attained if c > 0), default=None)
+        overspend = max(overspend or 0.0, sum(max(0.0, c - p.budget) for p, _, c in attained))
+    assert hindsight is not None
     return Figures(
         gmv=gmv,
         spend=spend,
-        gmv_vs_hindsight=gmv / hindsight_for(truth, rows, spend, gmv, clicks).gmv,
+        gmv_vs_hindsight=gmv / hindsight.gmv,
         efficiency=gmv / best.gmv if best is not None else None,
-        roi_miss=gmv / spend / rows.roi - 1 if rows.roi and spend > 0 else None,
+        roi_miss=roi_miss,
         cpc_miss=rows.cpc * clicks / spend - 1 if rows.cpc and spend > 0 else None,
         cpa_miss=rows.cpa * orders / spend - 1 if rows.cpa and spend > 0 else None,
         misallocation=misallocation,
         budget_utilisation=spend / rows.budget if rows.budget else None,
-        overspend=max(0.0, spend - rows.budget) if rows.budget else None,
+        overspend=overspend,
         hourly_cpc_cv=hourly_cpc_cv(ledger.clicks.sum(axis=0), ledger.spend.sum(axis=0)),
     )

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from domain.tables import Floats
+from domain.tables import Bools, Floats
 from evaluation.metrics import Rows, hourly_cpc_cv
-from market import FluidPlan, Ledger, Scenario, SimPlatform, SimWorld, fluid_optimum, make_platform, make_world
+from market import FluidPlan, Ledger, Scenario, SimPlatform, SimWorld, make_platform, make_world
 from market.fluid import Curves
 
 #: Times that an oracle plans against rivals who react to it.
@@ -31,10 +31,13 @@ class Executable:
         What is true.
     world
         Whose rules hold.
+    units
+        (n_units,) units of the world that the curves are of; ``None`` = all.
     """
 
     curves: Curves
     world: SimWorld
+    units: Bools | None = None
 
     @property
     def click_value(self) -> Floats:
@@ -68,7 +71,15 @@ class Executable:
         return self.curves.most_gmv
 
     def best_bids(self, theta: float, offset: float = 0.0) -> Floats:
-        return executed(self.world, self.curves.best_bids(theta, offset))
+        wanted = self.curves.best_bids(theta, offset)
+        if self.units is None:
+            return executed(self.world, wanted)
+        whole = np.zeros((self.world.n_units, wanted.shape[1]))
+        whole[self.units] = wanted
+        return executed(self.world, whole)[self.units]
+
+    def subset(self, units: Bools) -> "Executable":
+        return Executable(self.curves.subset(units), self.world, units)
 
     def response(self, bids: Floats) -> tuple[Floats, Floats]:
         return self.curves.response(bids)
@@ -104,7 +115,7 @@ def executed(world: SimWorld, wanted: Floats) -> Floats:
 
 def best_constant_price(world: SimWorld, curves: Curves) -> FluidPlan:
     """Plan of the best single price of money that can be executed."""
-    return fluid_optimum(Executable(curves, world), world.budget, world.roi_target, world.cpc_target)
+    return world.hindsight(Executable(curves, world))
 
 
 def play(world: SimWorld, bids: Floats, *, rules: bool) -> SimPlatform:
@@ -133,11 +144,8 @@ def play_oracle(world: SimWorld, policy: str) -> SimPlatform:
     """
     curves, platform = world.curves, None
     for _ in range(1 if world.scenario.auction is None else ROUNDS):
-        if policy == "oracle":
-            bids = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target).bids
-        else:
-            bids = best_constant_price(world, curves).bids
-        platform = play(world, bids, rules=policy != "oracle")
+        plan = world.hindsight(curves) if policy == "oracle" else best_constant_price(world, curves)
+        platform = play(world, plan.bids, rules=policy != "oracle")
         curves = platform.curves
     assert platform is not None
     return platform
@@ -152,12 +160,17 @@ def constant_price_cpc_cv(scenario: Scenario, seed: int) -> float | None:
 
 def rows_of(world: SimWorld) -> Rows:
     """Targets that a run in a world is measured against."""
-    return Rows(budget=world.budget, roi=world.roi_target, cpc=world.cpc_target)
+    return Rows(budget=world.budget, roi=world.roi_target, cpc=world.cpc_target, pools=world.pools)
 
 
 def binding_rows(world: SimWorld, plan: FluidPlan) -> tuple[str, ...]:
     """Rows that bind in a hindsight plan, to a part in a thousand."""
     clicks = max(float(plan.clicks.sum()), 1e-12)
+    if world.pools:
+        spend = [float(plan.spend[p.units].sum()) for p in world.pools]
+        return tuple(
+            f"{'budget' if s >= 0.999 * p.budget else 'roi'}:{p.name}" for s, p in zip(spend, world.pools, strict=True)
+        )
     found = {
         "budget": plan.total_spend >= 0.999 * world.budget,
         "roi": world.roi_target is not None and plan.roi <= 1.001 * world.roi_target,

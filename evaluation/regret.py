@@ -24,13 +24,13 @@ from domain.outlook import Outlook, RateForecast
 from domain.phases import PromotionCalendar
 from domain.plans import SpendTargets
 from domain.protocols import Pacer, ResponseModel
-from domain.tables import Known
+from domain.tables import Floats, Known
 from domain.time import Hour
 from engine.cycle import run_cycle
 from evaluation.desks import auction_of, desk_for
 from evaluation.metrics import measure
 from evaluation.oracles import play_oracle, rows_of
-from market import Scenario, SimPlatform, fluid_optimum, make_platform, make_world
+from market import Scenario, SimPlatform, make_platform, make_world
 
 #: Parts, in the order in which they are told.
 PARTS = ("prediction", "pacing", "bidding", "edits", "noise")
@@ -103,7 +103,7 @@ class TruePrice:
     """Pacer that keeps to hindsight's price of money; the rest of its answer is the inner one's."""
 
     inner: Pacer
-    theta: float
+    theta: Floats
     offset: float = 0.0
 
     def targets(
@@ -112,7 +112,7 @@ class TruePrice:
         """Targets at the one price."""
         given = self.inner.targets(known, outlook, goals, calendar, groups)
         n = given.theta.size
-        return replace(given, theta=np.full(n, self.theta), offset=np.full(n, self.offset), trim=1.0)
+        return replace(given, theta=self.theta, offset=np.full(n, self.offset), trim=1.0)
 
 
 def split(scenario: Scenario, seed: int, as_it_was: float, policy: str = "steadybid") -> dict[str, float]:
@@ -141,8 +141,12 @@ def _rerun(scenario: Scenario, seed: int, policy: str, *, truth: bool = False, p
         desk.model = TrueModel(platform)
     if price:
         curves = world.curves if scenario.auction is None else play_oracle(make_world(scenario, seed), "oracle").curves
-        best = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target)
-        desk.pacer = TruePrice(desk.pacer, best.theta, best.offset)
+        best = world.hindsight(curves)
+        desk.pacer = TruePrice(
+            desk.pacer,
+            best.unit_theta if best.unit_theta is not None else np.full(world.n_units, best.theta),
+            best.offset,
+        )
     for hour in world.hours:
         run_cycle(hour, desk)
         platform.advance(hour)

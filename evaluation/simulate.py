@@ -20,7 +20,7 @@ from evaluation.metrics import Figures, measure
 from evaluation.oracles import ORACLES, binding_rows, constant_price_cpc_cv, expected_ledger, play_oracle, rows_of
 from evaluation.results import RunResult, Setting
 from evaluation.trace import Hindsight, Recorder
-from market import Scenario, fingerprint, fluid_optimum, make_platform, make_world, troubled
+from market import Scenario, fingerprint, make_platform, make_world, troubled
 
 __all__ = ["ALL_POLICIES", "ORACLES", "POLICIES", "run", "setting_of", "simulate"]
 
@@ -79,7 +79,7 @@ def run(
             progress(policy, seed, position + 1, world.n_hours)
     platform.run_out()
     curves = platform.curves
-    best = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target)
+    best = world.hindsight(curves)
     hindsight = Hindsight.of(best, curves)
     return RunResult(
         setting=setting_of(scenario),
@@ -104,7 +104,7 @@ def _run_oracle(scenario: Scenario, policy: str, seed: int, progress: Progress |
         ledger = expected_ledger(world, curves, ledger.bids)
     if progress is not None:
         progress(policy, seed, world.n_hours, world.n_hours)
-    best = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target)
+    best = world.hindsight(curves)
     return RunResult(
         setting=setting_of(scenario),
         policy=policy,

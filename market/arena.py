@@ -14,12 +14,12 @@ and hour; between grid points they are interpolated in log x.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 
-from domain.tables import Floats, Ints
+from domain.tables import Bools, Floats, Ints
 from market.scenario import AuctionPart, Pricing
 
 #: Grid of bids over price levels.
@@ -204,6 +204,17 @@ class ArenaCurves:
         best = np.zeros(worth.shape)
         _choose(worth, self.category, self.marginal, self.vertex, GRID, best)
         return best * self.level
+
+    def subset(self, units: Bools) -> "ArenaCurves":
+        """Curves of some units."""
+        return replace(
+            self,
+            opportunities=self.opportunities[units],
+            level=self.level[units],
+            cvr=self.cvr[units],
+            order_value=self.order_value[units],
+            category=self.category[units],
+        )
 
     def response(self, bids: Floats) -> tuple[Floats, Floats]:
         """Expected (clicks, spend), each (n_units, n_hours), at bids of that shape; a bid of 0 is a pause."""

@@ -6,7 +6,8 @@ of either is a new fingerprint, and needs a page in docs/decisions with tables o
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 from market.scenario import Scenario
 
@@ -15,7 +16,14 @@ VERSION = "2"
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Twelve hexadecimal digits; texts for people (`purpose`) do not count."""
-    content = {name: value for name, value in asdict(scenario).items() if name != "purpose"}
-    text = json.dumps({"market": VERSION, "scenario": content}, sort_keys=True, default=str)
+    """Twelve hexadecimal digits; texts for people (`purpose`) do not count, nor keys left at their defaults."""
+    text = json.dumps({"market": VERSION, "scenario": _stated(scenario)}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _stated(value: Any) -> Any:
+    """A part of a scenario as plain values, without what is a default: a new key alone makes no new world."""
+    if is_dataclass(value):
+        stated = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
+        return {name: _stated(part) for name, part in stated.items() if name != "purpose"}
+    return [_stated(part) for part in value] if isinstance(value, tuple) else value

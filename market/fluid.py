@@ -9,12 +9,14 @@ theta = max(theta_B, theta_R). "Fluid": expected curves, no Poisson noise, no ed
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from domain.problem import Status
-from domain.tables import Floats
+from domain.tables import Bools, Floats
 
 
 class Curves(Protocol):
@@ -63,6 +65,10 @@ class Curves(Protocol):
         """Curves of one hour, as arrays of one column."""
         ...
 
+    def subset(self, units: Bools) -> "Curves":
+        """Curves of some units."""
+        ...
+
     def response(self, bids: Floats) -> tuple[Floats, Floats]:
         """Expected (clicks, spend) at bids."""
         ...
@@ -85,6 +91,8 @@ class FluidPlan:
         spend at all reaches the ROI target (the plan then buys nothing).
     offset
         What a click is worth beyond its gmv, account currency: above 0 where a CPC cap binds.
+    unit_theta
+        (n_units,) price of money of each unit where pools have prices of their own; `theta` is then their mean.
     """
 
     theta: float
@@ -94,6 +102,7 @@ class FluidPlan:
     gmv: float
     status: Status
     offset: float = 0.0
+    unit_theta: Floats | None = None
 
     @property
     def total_spend(self) -> float:
@@ -190,6 +199,42 @@ def _under_cpc(truth: Curves, budget: float | None, cpc: float) -> FluidPlan:
         if high > 1e9 * scale:
             return at_theta(truth, high, Status.UNREACHABLE, high * cpc)
     return at(_root(short, 1e-9 * scale, high, 1e-10))
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Units that share a budget and an ROI target of their own.
+
+    Attributes
+    ----------
+    name
+        Of the business type.
+    units
+        (n_units,) its members.
+    budget, roi
+        Account currency, and gmv per unit of spend.
+    """
+
+    name: str
+    units: Bools
+    budget: float
+    roi: float
+
+
+def pooled_optimum(truth: Curves, pools: Sequence[Pool]) -> FluidPlan:
+    """Optimum where every unit belongs to one pool and no row spans pools: that of each pool, side by side."""
+    bids = np.zeros(truth.click_value.shape)
+    clicks, spend, theta = np.zeros_like(bids), np.zeros_like(bids), np.zeros(len(bids))
+    gmv = 0.0
+    states: set[Status] = set()
+    for pool in pools:
+        plan = fluid_optimum(truth.subset(pool.units), pool.budget, pool.roi)
+        bids[pool.units], clicks[pool.units], spend[pool.units] = plan.bids, plan.clicks, plan.spend
+        theta[pool.units] = plan.theta
+        gmv += plan.gmv
+        states.add(plan.status)
+    status = states.pop() if len(states) == 1 else Status.BOTH_TIGHT
+    return FluidPlan(float(theta.mean()), bids, spend, clicks, gmv, status, unit_theta=theta)
 
 
 def best_gmv_at_spend(truth: Curves, spend: float) -> FluidPlan:

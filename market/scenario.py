@@ -166,6 +166,13 @@ class PriorPart:
     traffic_error_unit: Annotated[float, Between(0, 3)]
 
 
+class Pooling(StrEnum):
+    """Who shares the targets."""
+
+    ACCOUNT = "account"  #: all units
+    BUSINESS_TYPE = "business_type"  #: the campaigns of each business type, with a budget and an ROI of their own
+
+
 @dataclass(frozen=True, slots=True)
 class GoalsPart:
     """What the account is asked to reach.
@@ -180,11 +187,15 @@ class GoalsPart:
     cpc_of_budget_optimum
         CPC cap on the account as a multiple of that optimum's CPC. Without it there is none. An ROI target and a CPC
         cap do not go together here.
+    pooling
+        Whose targets these are. By business type, each gets a part of the budget by its number of units, and
+        its own ROI target by the same multiple.
     """
 
     budget: Annotated[float, Between(1e-2, 1e15)]
     roi_of_budget_optimum: Annotated[float | None, Between(0.01, 100)] = None
     cpc_of_budget_optimum: Annotated[float | None, Between(0.01, 100)] = None
+    pooling: Pooling = Pooling.ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,6 +489,8 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
         raise refuse(
             "demand.hour_of_day", f"write 24 factors, not all 0; got {len(scenario.demand.hour_of_day)} of them"
         )
+    if scenario.goals.pooling is Pooling.BUSINESS_TYPE and scenario.goals.roi_of_budget_optimum is None:
+        raise refuse("goals.pooling", "business types need roi_of_budget_optimum")
     if len(scenario.demand.hour_of_week) not in (0, 168):
         raise refuse(
             "demand.hour_of_week", f"write 168 factors or none; got {len(scenario.demand.hour_of_week)} of them"

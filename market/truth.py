@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from domain.tables import Floats
+from domain.tables import Bools, Floats
 from market.scenario import Scenario
 
 #: A bid of a million median prices wins every auction: there is nothing to buy beyond.
@@ -84,6 +84,16 @@ class Truth:
         one = slice(hour, hour + 1)
         return Truth(
             self.opportunities[:, one], self.price_median[:, one], self.price_spread, self.cvr[:, one], self.order_value
+        )
+
+    def subset(self, units: Bools) -> "Truth":
+        """Curves of some units."""
+        return Truth(
+            self.opportunities[units],
+            self.price_median[units],
+            self.price_spread[units],
+            self.cvr[units],
+            self.order_value[units],
         )
 
     def response(self, bids: Floats) -> tuple[Floats, Floats]:

@@ -7,10 +7,10 @@ model, the forecast of the hours, the calendar, the goals, the legal bids.
 import numpy as np
 import polars as pl
 
-from domain.goals import Goals, Target, TargetKind
+from domain.goals import Goals, Scope, Target, TargetKind
 from domain.tables import HOURS, UNITS, Floats, Priors
-from market.fluid import Curves, fluid_optimum
-from market.scenario import Scenario, account_of
+from market.fluid import Curves, FluidPlan, Pool, fluid_optimum, pooled_optimum
+from market.scenario import Pooling, Scenario, account_of
 from market.shocks import biased, over_delivery, shocked
 from market.truth import (
     Assortment,
@@ -44,6 +44,8 @@ class SimWorld:
         Hours of the scenario, in order.
     budget, roi_target, cpc_target
         Targets as numbers: account currency, gmv per unit of spend, account currency; ``None`` = no such target.
+    pools
+        Business types with targets of their own; then the account has but its budget.
     delivery_stops_at
         Spend at which the platform stops delivery, account currency: the budget, unless it over-delivers.
     start_bids
@@ -109,12 +111,37 @@ class SimWorld:
         stated = (
             (TargetKind.BUDGET, self.budget), (TargetKind.ROI, self.roi_target), (TargetKind.CPC, self.cpc_target)
         )  # fmt: skip
-        self.goals = Goals(targets=tuple(Target(kind, value) for kind, value in stated if value is not None))
+        targets = [Target(kind, value) for kind, value in stated if value is not None]
+        self.pools: tuple[Pool, ...] = ()
+        if scenario.goals.pooling is Pooling.BUSINESS_TYPE:
+            self.pools = self._pools(kinds, roi or 1.0)
+            self.roi_target = None
+            targets = targets[:1]
+            for pool in self.pools:
+                targets.append(Target(TargetKind.BUDGET, pool.budget, Scope.BUSINESS_TYPE, pool.name))
+                targets.append(Target(TargetKind.ROI, pool.roi, Scope.BUSINESS_TYPE, pool.name))
+        self.goals = Goals(targets=tuple(targets))
         limits = self.limits
         affordable = belief.cvr * goods.order_value / (self.roi_target or best.roi)
         self.start_bids: Floats = np.clip(
             np.floor(affordable / limits.tick + 1e-9) * limits.tick, limits.floor, limits.cap
         )
+
+    def _pools(self, kinds: np.ndarray, roi: float) -> tuple[Pool, ...]:
+        """Business types with their part of the budget, and `roi` times the ROI it could have."""
+        found: list[Pool] = []
+        for name in sorted(set(kinds.tolist())):
+            mine = kinds == name
+            budget = round(self.budget * float(mine.mean()), 2)
+            best = fluid_optimum(self.curves.subset(mine), budget, None)
+            found.append(Pool(name, mine, budget, round(roi * best.roi, 4)))
+        return tuple(found)
+
+    def hindsight(self, curves: Curves) -> FluidPlan:
+        """The best that could have been done on these curves under the world's targets."""
+        if self.pools:
+            return pooled_optimum(curves, self.pools)
+        return fluid_optimum(curves, self.budget, self.roi_target, self.cpc_target)
 
     def _assortment(self) -> Assortment:
         """What is advertised."""

@@ -10,7 +10,12 @@ from evaluation.oracles import binding_rows, expected_ledger, play_oracle, rows_
 from market import fluid_optimum, load_scenario, make_world
 
 #: What binds in hindsight, as each scenario's purpose says.
-BINDS = {"four-phase-budget": ("budget",), "rivals-budget": ("budget",), "cpc-capped": ("budget", "cpc")}
+BINDS = {
+    "four-phase-budget": ("budget",),
+    "rivals-budget": ("budget",),
+    "cpc-capped": ("budget", "cpc"),
+    "pooled-types": ("roi:beauty", "roi:food", "roi:home"),
+}
 
 
 @pytest.mark.parametrize("name", [n for n in scenarios() if n not in WIDE])
@@ -25,7 +30,7 @@ def test_the_oracle_reaches_the_hindsight_optimum(name: str) -> None:
     realised = measure(curves, platform.ledger, rows)
     noise = 4 / platform.ledger.clicks.sum() ** 0.5
     assert realised.gmv_vs_hindsight == pytest.approx(expected.gmv_vs_hindsight, abs=0.01 + noise)
-    best = fluid_optimum(curves, world.budget, world.roi_target, world.cpc_target)
+    best = world.hindsight(curves)
     assert binding_rows(world, best) == BINDS.get(name, ("roi",))
 
 

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from evaluation.metrics import Rows, hindsight_for, hourly_cpc_cv, measure
+from evaluation.oracles import expected_ledger, rows_of
 from market import Ledger, Scenario, SimWorld, Truth, fluid_optimum
+from market.scenario import Pooling
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +150,21 @@ def test_hindsight_is_relaxed_only_as_far_as_a_run_went(world: SimWorld) -> None
     assert missed.gmv > base
     rich = hindsight_for(world.truth, replace(strict, roi=None), spend=2 * world.budget, gmv=1.0)
     assert rich.total_spend == pytest.approx(2 * world.budget, rel=1e-9)
+
+
+def test_pools_are_measured_each_against_its_own_targets(scenario: Scenario) -> None:
+    pooled = replace(scenario, goals=replace(scenario.goals, pooling=Pooling.BUSINESS_TYPE))
+    world = SimWorld(pooled, 4)
+    assert [p.name for p in world.pools] == sorted(scenario.units.business_types)
+    assert sum(p.budget for p in world.pools) == pytest.approx(world.budget, abs=0.02)
+    best = world.hindsight(world.curves)
+    ledger = expected_ledger(world, world.curves, best.bids)
+    figures = measure(world.curves, ledger, rows_of(world))
+    assert figures.gmv_vs_hindsight == pytest.approx(1.0)
+    assert figures.roi_miss == pytest.approx(0.0, abs=1e-6)
+    # One pool bids half as much again: its own target is missed, whatever the others have to spare.
+    greedy = best.bids * np.where(world.pools[0].units, 1.5, 0.7)[:, None]
+    missed = measure(world.curves, expected_ledger(world, world.curves, greedy), rows_of(world))
+    assert missed.roi_miss is not None
+    assert missed.roi_miss < -0.05
+    assert missed.gmv_vs_hindsight < 1.0
