@@ -192,9 +192,9 @@ class FilePlatform:
         answered = self._state.load(f"answered/{stamp}.parquet", RECEIPTS)
         return Receipts(told.update(answered, on="unit_id", how="left").select(list(RECEIPTS)))
 
-    def answers(self) -> dict[Hour, Receipts]:
-        """Receipts of uploads that a later download answered, by the hour of their plan."""
-        return {hour: Receipts(rows) for hour, rows in self._state.answered().items()}
+    def answers(self, hours: Collection[Hour] | None = None) -> dict[Hour, Receipts]:
+        """Receipts of uploads that a later download answered, by the hour of their plan; of some hours, or of all."""
+        return {hour: Receipts(rows) for hour, rows in self._state.answered(hours).items()}
 
     def waiting(self) -> list[Hour]:
         """Hours whose upload no download has answered yet, oldest first."""

@@ -110,10 +110,11 @@ class FileState:
         paths = [path for path in self.sent() if path.stem < before]
         return pl.concat([pl.read_parquet(p, columns=["unit_id"]) for p in paths])["unit_id"].to_list() if paths else []
 
-    def answered(self) -> dict[Hour, pl.DataFrame]:
-        """Receipts of answered uploads, columns `RECEIPTS`, by the hour of their plan."""
-        paths = sorted((self.folder / "answered").glob("*.parquet"))
-        return {hour_of(path.stem): check(pl.read_parquet(path), RECEIPTS, path.name) for path in paths}
+    def answered(self, hours: Collection[Hour] | None = None) -> dict[Hour, pl.DataFrame]:
+        """Receipts of answered uploads, columns `RECEIPTS`, by the hour of their plan; of some hours, or of all."""
+        paths = {hour_of(path.stem): path for path in sorted((self.folder / "answered").glob("*.parquet"))}
+        wanted = paths if hours is None else paths.keys() & set(hours)
+        return {h: check(pl.read_parquet(p), RECEIPTS, p.name) for h, p in paths.items() if h in wanted}
 
     def edits_on(self, day: date, zone: ZoneInfo) -> pl.DataFrame:
         """How many uploads of plans of a local day wrote each unit: ``unit_id, edits_today``."""

@@ -5,6 +5,7 @@ files/<account>/outbox    the bulk file to upload, and the audit file of every h
 files/<account>/archive   what was read;  refused/ what was not, each with its reason
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from engine.intake import store
 
 #: Platforms whose reports and bulk sheets are files.
 _WITH_FILES = {"amazon-sp"}
-#: Hours whose receipts are looked up again, in case a run died between reading an answer and writing it down.
 _LOOK_BACK_HOURS = 72
 
 
@@ -84,29 +84,23 @@ def open_folders(workspace: Workspace, account: str, hour: Hour, clock: Clock) -
         campaigns=lambda: workspace.units(account)["campaign"].drop_nulls().unique().to_list(),
         reasons=reasons,
     )
-    answered = set(platform.answers())
+    waited = set(platform.waiting())
     taken = platform.collect()
-    write_answers(workspace.journal(account, clock), platform, answered, hour)
+    answered = waited - set(platform.waiting())
+    write_answers(workspace.journal(account, clock), platform, answered | recent(hour))
     refused = [f"{t.file} was refused: {t.reason}" for t in taken if t.outcome is Outcome.REFUSED]
     return Folders(platform, (*refused, *warnings))
 
 
-def write_answers(journal: SqlJournal, platform: FilePlatform, before: set[Hour], hour: Hour) -> int:
-    """Write down what downloads have answered since; gives the number of hours.
+def recent(hour: Hour) -> set[Hour]:
+    """Hours whose answers are looked up again: a run may have died between reading one and writing it down."""
+    return {hour.plus(-back) for back in range(_LOOK_BACK_HOURS)}
 
-    Parameters
-    ----------
-    journal, platform
-        Of the account.
-    before
-        Hours whose answer was there before.
-    hour
-        The present hour.
-    """
+
+def write_answers(journal: SqlJournal, platform: FilePlatform, hours: Collection[Hour]) -> int:
+    """Write down what downloads have answered of some hours; gives the number of those that say something new."""
     count = 0
-    for sent, receipts in platform.answers().items():
-        if sent in before and hour.hours_since(sent) > _LOOK_BACK_HOURS:
-            continue
+    for sent, receipts in platform.answers(hours).items():
         decision = journal.find(sent)
         if decision is None or decision.state is not DecisionState.PUBLISHED or decision.receipts is None:
             continue
