@@ -89,6 +89,11 @@ def open_folders(workspace: Workspace, account: str, hour: Hour, clock: Clock) -
     answered = waited - set(platform.waiting())
     write_answers(workspace.journal(account, clock), platform, answered | recent(hour))
     refused = [f"{t.file} was refused: {t.reason}" for t in taken if t.outcome is Outcome.REFUSED]
+    if not platform.entities().height and workspace.entities(account).height:
+        warnings.append(
+            "a bulk sheet was imported by hand, but none was dropped into the inbox: drop the newest one there, so that "
+            "bids can be written for upload"
+        )
     return Folders(platform, (*refused, *warnings))
 
 

@@ -11,12 +11,14 @@ from types import ModuleType
 import polars as pl
 import pytest
 
+from connectors import read_any
 from data import Workspace
 from domain.account import Account, Mode
 from domain.plans import Decision, DecisionState, Receipts
 from domain.time import FixedClock, Hour
 from engine.folders import folder_of
 from engine.hourly import HourOutcome, run_hour
+from engine.intake import store
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 TEN = Hour(datetime(2026, 11, 10, 9, tzinfo=UTC))  # ten o'clock in Berlin
@@ -165,6 +167,15 @@ def test_without_a_bulk_sheet_the_hour_is_decided_and_the_outcome_says_why_nothi
     assert not list((folder_of(tea, "tea") / "outbox").glob("bids*"))
     assert list((folder_of(tea, "tea") / "outbox").glob("audit*"))
     assert "nothing to send" in outcome.words
+
+
+def test_a_bulk_sheet_that_was_only_imported_is_asked_for(tea: Workspace) -> None:
+    sheet = read_any(EXAMPLES / "bulk-sheet.xlsx", "amazon-sp")
+    store(tea, "tea", sheet, now=TEN.start, report_lag_hours=12.0)
+    drop(tea, *reports())
+    outcome = run(tea)
+    assert any("none was dropped into the inbox" in note for note in outcome.notes)
+    assert "not sent: no bulk sheet" in outcome.words
 
 
 def test_a_report_that_comes_after_the_hour_was_decided_counts_from_the_next_one(tea: Workspace) -> None:
