@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -53,6 +54,7 @@ class Served:
     process: subprocess.Popen[bytes]
     url: str
     due: dict[str, list[datetime]] = field(default_factory=dict)
+    silent: str = ""
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         for patience in range(30):
@@ -63,23 +65,39 @@ class Served:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def silence(self, seconds: float = 60) -> None:
-        """Wait until both schedules have made their runs (kept in `due`), and then take the schedules back.
-
-        Otherwise a test that runs across minute 5 or 35 would meet a run that it did not start.
-        """
-        deployments = {d["id"]: d for d in self.call("POST", "/deployments/filter", {})}
+    def wait_for_schedules(self, seconds: float = 60) -> None:
+        """Wait until both schedules have made their runs, and keep in `due` when those are due."""
+        names = {d["id"]: d["name"] for d in self.call("POST", "/deployments/filter", {})}
         wanted = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
         deadline = time.monotonic() + seconds
-        while len(self.due) < len(deployments):
+        while len(self.due) < len(names):
             assert time.monotonic() < deadline, f"no run was scheduled of all but {list(self.due)}"
             for run in self.call("POST", "/flow_runs/filter", wanted):
-                due = self.due.setdefault(deployments[run["deployment_id"]]["name"], [])
+                due = self.due.setdefault(names[run["deployment_id"]], [])
                 due.append(datetime.fromisoformat(run["expected_start_time"]))
             time.sleep(0.2)
-        for deployment in deployments.values():
+
+    def silence(self) -> None:
+        """Take the schedules back: a test across minute 5 or 35 would meet a run that it did not start."""
+        for deployment in self.call("POST", "/deployments/filter", {}):
             for schedule in deployment["schedules"]:
                 self.call("PATCH", f"/deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": False})
+
+    def begin_silent_run(self) -> None:
+        """A run that shows one sign of life and no more, watched as the served automation watches, only sooner."""
+        flow = self.call("GET", "/flows/name/hourly")
+        self.silent = self.call("POST", "/flow_runs/", {"flow_id": flow["id"], "state": {"type": "RUNNING"}})["id"]
+        resource = {"prefect.resource.id": f"prefect.flow-run.{self.silent}"}
+        ours = next(a for a in self.call("POST", "/automations/filter", {}) if a["name"].startswith("steadybid"))
+        trigger = {**ours["trigger"], "within": 10, "match": resource}
+        self.call("POST", "/automations/", {"name": "sooner", "trigger": trigger, "actions": ours["actions"]})
+        sign_of_life = {
+            "id": str(uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": "prefect.flow-run.heartbeat",
+            "resource": resource,
+        }
+        self.call("POST", "/events", [sign_of_life])
 
     def start_run(self, flow: str, **parameters: Any) -> str:
         deployment = self.call("GET", f"/deployments/name/{flow}/{flow}")
@@ -126,7 +144,11 @@ def serve(home: Path, *options: str, seconds: int = 1200) -> Served:
     with (home / "serve.out").open("wb") as out:
         process = subprocess.Popen(
             command,
-            env={**environment, "STEADYBID_HOME": str(home)},
+            env={
+                **environment,
+                "STEADYBID_HOME": str(home),
+                "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+            },
             cwd=home,
             stdout=out,
             stderr=out,
@@ -138,9 +160,7 @@ def serve(home: Path, *options: str, seconds: int = 1200) -> Served:
         assert time.monotonic() < deadline, (home / "serve.out").read_text()
         time.sleep(0.1)
     note = json.loads((home / "prefect" / "served.json").read_text())
-    served = Served(home, process, note["url"])
-    served.silence()
-    return served
+    return Served(home, process, note["url"])
 
 
 def end(served: Served) -> int:
@@ -156,6 +176,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("served")
     make_shop(home).close()
     running = serve(home)
+    running.begin_silent_run()
+    running.wait_for_schedules()
+    running.silence()
     yield running
     end(running)
 
@@ -167,6 +190,7 @@ def serve_again() -> Iterator[Callable[[Path], Served]]:
 
     def start(home: Path) -> Served:
         started.append(serve(home))
+        started[-1].silence()
         return started[-1]
 
     yield start

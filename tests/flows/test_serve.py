@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import httpx
 import psutil
@@ -33,6 +32,7 @@ class Served(Protocol):
     process: "subprocess.Popen[bytes]"
     url: str
     due: dict[str, list[datetime]]
+    silent: str
 
     def call(self, method: str, path: str, body: Any = None) -> Any: ...
     def start_run(self, flow: str, **parameters: Any) -> str: ...
@@ -47,16 +47,22 @@ def hour_of(served: Served, text: str) -> Hour:
 
 
 def test_a_run_of_the_served_deployment_decides_its_hour_and_can_be_read_back(served: Served) -> None:
-    run = served.start_run("hourly", hour="2026-11-10T10:00", home=str(served.home))
+    run = served.start_run("hourly", hour="2026-11-10T10:00")  # the deployment knows its workspace
     assert served.wait(run) == ("COMPLETED", "1 accounts")
     decision = Workspace.open(served.home).journal("tea").find(hour_of(served, "2026-11-10T10:00"))
     assert decision is not None
     assert decision.state is DecisionState.PUBLISHED
     found = served.call("POST", "/artifacts/latest/filter", {})
     assert {a["key"] for a in found} >= {"hourly-summary", "decision-tea"}
-    again = served.start_run("hourly", hour="2026-11-10T10:30")  # the deployment knows its workspace
-    assert served.wait(again)[0] == "COMPLETED"
-    assert Views(Workspace.open(served.home)).decisions("tea").height == 1
+
+
+def test_runs_of_one_hour_at_the_same_time_decide_and_send_it_once(served: Served) -> None:
+    runs = [served.start_run("hourly", hour="2026-11-10T20:00") for _ in range(2)]
+    assert [served.wait(run) for run in runs] == [("COMPLETED", "1 accounts")] * 2
+    told = served.call("POST", "/artifacts/filter", {"artifacts": {"key": {"any_": ["hourly-summary"]}}, "limit": 2})
+    words = sorted("already decided" in a["data"] for a in told)
+    assert words == [False, True]
+    assert uploads(served.home)["20261110T1900Z"] == 1
 
 
 def test_both_flows_are_scheduled(served: Served) -> None:
@@ -83,29 +89,6 @@ def test_nothing_is_told_to_prefects_makers(served: Served) -> None:
     settings = served.call("GET", "/admin/settings")
     assert settings["server"]["analytics_enabled"] is False
     assert settings["server"]["ui"]["show_promotional_content"] is False
-
-
-def test_a_silent_run_is_marked_crashed(served: Served) -> None:
-    """The automation as it is installed; shortened, since its patience is longer than a test's."""
-    found = served.call("POST", "/automations/filter", {})
-    ours = next(a for a in found if a["name"].startswith("steadybid"))
-    assert ours["enabled"]
-    assert ours["trigger"]["within"] > 2 * ServeSettings(served.home).heartbeat_seconds
-    changed = {
-        k: ours[k] for k in ("name", "description", "enabled", "actions", "actions_on_trigger", "actions_on_resolve")
-    }
-    served.call("PUT", f"/automations/{ours['id']}", {**changed, "trigger": {**ours["trigger"], "within": 10}})
-    flow = served.call("GET", "/flows/name/hourly")
-    run = served.call("POST", "/flow_runs/", {"flow_id": flow["id"], "state": {"type": "RUNNING"}})["id"]
-    sign_of_life = {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": "prefect.flow-run.heartbeat",
-        "resource": {"prefect.resource.id": f"prefect.flow-run.{run}"},
-    }
-    served.call("POST", "/events", [sign_of_life])
-    assert served.wait(run)[0] == "CRASHED"
-    served.call("PUT", f"/automations/{ours['id']}", {**changed, "trigger": ours["trigger"]})
 
 
 def test_a_workspace_is_served_once(served: Served) -> None:
@@ -159,6 +142,16 @@ def kill_and_go_on(served: Served, first: Hour, kills: int, seed: int) -> None:
 
 def test_a_run_that_is_killed_loses_nothing_and_sends_nothing_twice(served: Served) -> None:
     kill_and_go_on(served, hour_of(served, "2026-11-11T00:00"), kills=2, seed=1)
+
+
+def test_a_run_without_a_sign_of_life_is_marked_crashed(served: Served) -> None:
+    """It was begun with the session: the patience of the automation is longer than a test's."""
+    ours = next(a for a in served.call("POST", "/automations/filter", {}) if a["name"].startswith("steadybid"))
+    assert ours["enabled"]
+    assert ours["trigger"]["within"] > 2 * ServeSettings(served.home).heartbeat_seconds
+    state, message = served.wait(served.silent)
+    assert state == "CRASHED"
+    assert "no sign of life" in message
 
 
 @pytest.mark.soak
