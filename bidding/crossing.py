@@ -94,7 +94,7 @@ class CrossedDual(Dual):
 
     def first_multipliers(self) -> Floats:
         """A price for every cell from the first row that holds it: half of what money returns at the ends."""
-        sums = curves.ends(self.problem).sums
+        sums = self.ends.sums
         y, priced = np.zeros(len(self.problem.rows)), np.zeros(sums.shape[0], np.bool_)
         for r, inside in enumerate(self.covers):
             if (inside & ~priced).any():

@@ -67,8 +67,7 @@ def checked(problem: Problem) -> None:
     tables = [("bids", problem.bids), ("spend", problem.spend), ("gmv", problem.gmv), ("clicks", problem.clicks)]
     if problem.orders is not None:
         tables.append(("orders", problem.orders))
-    elif bool(np.any(problem.rows.kind == RowKind.CPA)):
-        raise InvalidPlan("problem: a CPA row needs the table of orders; add it, or leave the CPA target out")
+    orders_given(problem)
     for name, table in tables:
         unit, fault = kernels.first_fault(np.ascontiguousarray(table))
         if fault:
@@ -80,6 +79,12 @@ def checked(problem: Problem) -> None:
         unit = kernels.first_infinite(np.ascontiguousarray(problem.value))
         if unit >= 0:
             raise InvalidPlan(f"problem: value of unit {unit} is not finite: {problem.value[unit].tolist()[:24]}")
+
+
+def orders_given(problem: Problem) -> None:
+    """Refuse CPA rows without the table they count."""
+    if problem.orders is None and bool(np.any(problem.rows.kind == RowKind.CPA)):
+        raise InvalidPlan("problem: a CPA row needs the table of orders; add it, or leave the CPA target out")
 
 
 def ends(problem: Problem) -> Ends:

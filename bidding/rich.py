@@ -64,7 +64,11 @@ class RichSolver:
         curves.checked(problem)
         if problem.bids.shape[0] == 0:
             raise SolverFailed("rich: no units")
-        state = Dual.of(problem)
+        return self.solved(Dual.of(problem))
+
+    def solved(self, state: "Dual") -> Solution:
+        """Answer to a problem that is laid out already, diagnosed where rows are out of reach."""
+        problem = state.problem
         if reach.always(problem):
             return self.descended(state)
         broken, missing, size = reach.shortfalls_alone(problem)
@@ -147,6 +151,16 @@ def _newton_step(hessian: Floats, gradient: Floats) -> Floats:
         return np.asarray(np.linalg.lstsq(hessian, -gradient)[0], np.float64)
 
 
+def tables(problem: Problem) -> tuple[Any, Any, Any, Any, Any]:
+    """Spend, clicks, gmv, orders and value as contiguous tables; clicks stand in for orders that are not given."""
+    clicks = np.ascontiguousarray(problem.clicks)
+    orders = clicks if problem.orders is None else np.ascontiguousarray(problem.orders)
+    return (
+        np.ascontiguousarray(problem.spend), clicks, np.ascontiguousarray(problem.gmv), orders,
+        np.ascontiguousarray(curves.value_table(problem)),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Dual:
     """A problem laid out for the two loops; rows are sorted into inner ones (by group) and outer ones."""
@@ -164,24 +178,28 @@ class Dual:
     weights: Floats
     covers: Bools
     reference: Floats
+    ends: curves.Ends
 
     @classmethod
     def of(cls, problem: Problem, covers: Bools | None = None) -> "Dual":
         """Lay a problem out; `covers` (n_rows, n_groups) makes all rows outer ones that hold these groups' units."""
-        groups, rows = problem.groups, problem.rows
         n, levels = (int(k) for k in problem.bids.shape)
-        n_groups = len(groups.names)
         found = curves.ends(problem)
         cost = np.empty((n, levels), np.float32)
         level = np.empty((n, levels + 1), np.int16 if levels > 127 else np.int8)
         rates = np.empty((n, 3))
-        clicks = np.ascontiguousarray(problem.clicks)
-        orders = clicks if problem.orders is None else np.ascontiguousarray(problem.orders)
-        value = np.ascontiguousarray(curves.value_table(problem))
-        gmv, spend = np.ascontiguousarray(problem.gmv), np.ascontiguousarray(problem.spend)
+        spend, clicks, gmv, orders, value = tables(problem)
         changing = kernels.hulls(spend, clicks, gmv, orders, value, found.start, found.end, cost, level, rates)
         if changing >= 0:
             raise SolverFailed(f"rich: unit {changing}'s value per click depends on its bid")
+        return cls.with_hulls(problem, cost, level, rates, found, covers)
+
+    @classmethod
+    def with_hulls(
+        cls, problem: Problem, cost: Any, level: Any, rates: Floats, found: curves.Ends, covers: Bools | None = None
+    ) -> "Dual":
+        """Lay out rows and groups over hulls that are there already."""
+        groups, rows, n_groups = problem.groups, problem.rows, len(problem.groups.names)
         direct = np.bincount(groups.leaf, minlength=n_groups)
         order, begin, _stop = trees.unit_ranges(groups.parent, groups.leaf)
         parents = np.zeros(n_groups, np.bool_)
@@ -205,7 +223,7 @@ class Dual:
                 covers[:, g] |= covers[:, groups.parent[g]]
         return cls(
             problem, cost, level, rates, order, begin, begin + direct, inner, outer, row_at, weights, covers,
-            np.ones(n_groups),
+            np.ones(n_groups), found,
         )  # fmt: skip
 
     def first_multipliers(self) -> Floats:
@@ -213,8 +231,7 @@ class Dual:
         problem = self.problem
         rows = problem.rows
         y = np.zeros(len(rows))
-        sums = curves.ends(problem).sums
-        trees_sums = sums.copy()
+        trees_sums = self.ends.sums.copy()
         for g in range(len(problem.groups.names) - 1, 0, -1):
             trees_sums[problem.groups.parent[g]] += trees_sums[g]
         spend, value = np.maximum(trees_sums[:, 2], 1e-300), trees_sums[:, 3]

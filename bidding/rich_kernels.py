@@ -15,6 +15,53 @@ import numpy as np
 from numba import njit
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _rates(c, q, v, n_, w, start, end, i, rates):  # pragma: no cover - compiled
+    """Gmv, orders and value per click of a unit; whether one of them changes with the bid."""
+    b = np.int64(end[i])
+    clicks = 0.0 if b < 0 else np.float64(q[i, b])
+    if clicks > 0.0:
+        rates[i, 0], rates[i, 1], rates[i, 2] = v[i, b] / clicks, n_[i, b] / clicks, w[i, b] / clicks
+    else:
+        rates[i, 0], rates[i, 1], rates[i, 2] = 0.0, 0.0, 0.0
+    for k in range(np.int64(start[i]) + 1, b + 1):
+        y = np.float64(q[i, k])
+        off = max(
+            abs(v[i, k] - rates[i, 0] * y) - 1e-5 * abs(v[i, b]),
+            abs(n_[i, k] - rates[i, 1] * y) - 1e-5 * abs(n_[i, b]),
+            abs(w[i, k] - rates[i, 2] * y) - 1e-5 * abs(w[i, b]),
+        )
+        if off > 0.0:
+            return True
+    return False
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _hull(c, q, start, end, i, cost, level, px, pq, pl):  # pragma: no cover - compiled
+    """Lower convex hull of a unit's cost of clicks."""
+    levels = c.shape[1]
+    top = 0
+    a, b = np.int64(start[i]), np.int64(end[i])
+    px[0] = 0.0 if a < 0 else np.float64(c[i, a])
+    pq[0] = 0.0 if a < 0 else np.float64(q[i, a])
+    pl[0] = a
+    for k in range(a + 1, b + 1):
+        x, y = np.float64(c[i, k]), np.float64(q[i, k])
+        if y <= pq[top]:
+            continue
+        while top > 0 and (pq[top] - pq[top - 1]) * (x - px[top]) <= (y - pq[top]) * (px[top] - px[top - 1]):
+            top -= 1
+        top += 1
+        px[top], pq[top], pl[top] = x, y, k
+    level[i, 0] = pl[0]
+    for t in range(top):
+        cost[i, t] = (px[t + 1] - px[t]) / (pq[t + 1] - pq[t])
+        level[i, t + 1] = pl[t + 1]
+    for t in range(top, levels):
+        cost[i, t] = np.inf
+        level[i, t + 1] = pl[top]
+
+
 @njit(cache=True, error_model="numpy")
 def hulls(c, q, v, n_, w, start, end, cost, level, rates):  # pragma: no cover - compiled
     """Marginal cost per click and level behind each envelope segment; gmv, orders and value per click.
@@ -25,40 +72,41 @@ def hulls(c, q, v, n_, w, start, end, cost, level, rates):  # pragma: no cover -
     n, levels = c.shape
     px, pq, pl = np.empty(levels + 1), np.empty(levels + 1), np.empty(levels + 1, np.int16)
     for i in range(n):
-        b = end[i]
-        clicks = 0.0 if b < 0 else np.float64(q[i, b])
-        if clicks > 0.0:
-            rates[i, 0], rates[i, 1], rates[i, 2] = v[i, b] / clicks, n_[i, b] / clicks, w[i, b] / clicks
-        else:
-            rates[i, 0], rates[i, 1], rates[i, 2] = 0.0, 0.0, 0.0
-        top = 0
-        a = np.int64(start[i])
-        px[0] = 0.0 if a < 0 else np.float64(c[i, a])
-        pq[0] = 0.0 if a < 0 else np.float64(q[i, a])
-        pl[0] = a
-        for k in range(a + 1, np.int64(b) + 1):
-            x, y = np.float64(c[i, k]), np.float64(q[i, k])
-            off = max(
-                abs(v[i, k] - rates[i, 0] * y) - 1e-5 * abs(v[i, b]),
-                abs(n_[i, k] - rates[i, 1] * y) - 1e-5 * abs(n_[i, b]),
-                abs(w[i, k] - rates[i, 2] * y) - 1e-5 * abs(w[i, b]),
-            )
-            if off > 0.0:
-                return i
-            if y <= pq[top]:
-                continue
-            while top > 0 and (pq[top] - pq[top - 1]) * (x - px[top]) <= (y - pq[top]) * (px[top] - px[top - 1]):
-                top -= 1
-            top += 1
-            px[top], pq[top], pl[top] = x, y, k
-        level[i, 0] = pl[0]
-        for t in range(top):
-            cost[i, t] = (px[t + 1] - px[t]) / (pq[t + 1] - pq[t])
-            level[i, t + 1] = pl[t + 1]
-        for t in range(top, levels):
-            cost[i, t] = np.inf
-            level[i, t + 1] = pl[top]
+        if _rates(c, q, v, n_, w, start, end, i, rates):
+            return i
+        _hull(c, q, start, end, i, cost, level, px, pq, pl)
     return -1
+
+
+@njit(cache=True, error_model="numpy")
+def rescaled(c0, q0, start0, end0, c, q, v, n_, w, start, end, cost, level, rates, near):
+    # pragma: no cover - compiled
+    """`hulls` from those of tables c0, q0, in place: a unit whose two rows are multiples of its old ones keeps its own.
+
+    Gives the first unit whose value per click changes with the bid, or -1, and how many hulls were kept.
+    """
+    n, levels = c.shape
+    px, pq, pl = np.empty(levels + 1), np.empty(levels + 1), np.empty(levels + 1, np.int16)
+    kept = 0
+    for i in range(n):
+        if _rates(c, q, v, n_, w, start, end, i, rates):
+            return i, kept
+        b = np.int64(end[i])
+        same = start[i] == start0[i] and b == np.int64(end0[i])
+        if same and b >= 0 and c0[i, b] > 0 and q0[i, b] > 0:
+            by_cost, by_clicks = np.float64(c[i, b]) / c0[i, b], np.float64(q[i, b]) / q0[i, b]
+            far = 0
+            for k in range(levels):
+                far += abs(c[i, k] - by_cost * c0[i, k]) > near * c[i, k]
+                far += abs(q[i, k] - by_clicks * q0[i, k]) > near * q[i, k]
+            if far == 0 and by_cost > 0.0 and by_clicks > 0.0:
+                factor = by_cost / by_clicks
+                for t in range(levels):
+                    cost[i, t] *= factor
+                kept += 1
+                continue
+        _hull(c, q, start, end, i, cost, level, px, pq, pl)
+    return -1, kept
 
 
 @njit(cache=True, error_model="numpy")
