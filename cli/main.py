@@ -14,7 +14,7 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, dash, evaluation, explain, imports, operate, simulation, targets
+from cli import accounts, bids, dash, evaluation, explain, imports, operate, rates, simulation, targets
 from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
@@ -125,6 +125,7 @@ app.command("decisions")(operate.decisions)
 app.command("serve")(operate.serve)
 app.command("simulate")(simulation.simulate)
 app.command("evaluate")(evaluation.evaluate)
+app.add_typer(rates.rates_app, name="rates")
 app.command("dashboard")(dash.dashboard)
 
 if __name__ == "__main__":

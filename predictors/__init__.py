@@ -5,7 +5,7 @@ on their own: `fit_rates` and `score_rates` for any log, `save_bundle` and `load
 """
 
 from predictors.bundle import load_bundle, manifest_of, save_bundle
-from predictors.logs import RateBundle, fit_rates, score_rates
+from predictors.logs import RateBundle, fit_rates, judge_rates, missing_columns, score_rates
 from predictors.model import SteadyModel
 from predictors.settings import PredictorSettings
 
@@ -14,8 +14,10 @@ __all__ = [
     "RateBundle",
     "SteadyModel",
     "fit_rates",
+    "judge_rates",
     "load_bundle",
     "manifest_of",
+    "missing_columns",
     "save_bundle",
     "score_rates",
 ]

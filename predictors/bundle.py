@@ -17,11 +17,12 @@ import numpy as np
 
 from domain.errors import ConfigError
 from predictors.features import Encoder
+from predictors.judging import Judgement
 from predictors.logistic import Logistic, OneHot
 from predictors.logs import RateBundle
 from predictors.rates import Member, RateModel, Scores
 
-FORMAT = 1
+FORMAT = 2
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "polars")
 
 
@@ -32,14 +33,21 @@ def manifest_of(bundle: RateBundle) -> dict[str, Any]:
         "format": FORMAT,
         "kind": model.kind,
         "label": bundle.label,
+        "weight": bundle.weight,
+        "counts": bundle.counts,
         "columns": dict(bundle.columns),
+        "roles": dict(model.encoder.roles),
         "feature_hash": hashlib.sha256(json.dumps(dict(model.encoder.roles), sort_keys=True).encode()).hexdigest()[:16],
         "left_out": dict(model.encoder.left_out),
+        "ignored": list(bundle.ignored),
         "leaks": list(bundle.leaks),
         "rows": bundle.rows,
+        "trials": bundle.trials,
         "successes": bundle.successes,
         "window": list(bundle.window) if bundle.window else None,
+        "split": model.split,
         "scores": None if model.scores is None else asdict(model.scores),
+        "calibration": None if model.check is None else asdict(model.check),
         "libraries": {name: version(name) for name in _LIBRARIES},
         "notes": list(bundle.notes),
     }
@@ -117,6 +125,8 @@ def load_bundle(path: Path) -> RateBundle:
             None if manifest["scores"] is None else Scores(**manifest["scores"]),
             np.zeros(0),
             tuple(manifest["notes"]),
+            manifest["split"],
+            None if manifest["calibration"] is None else Judgement(**manifest["calibration"]),
         )
         window = manifest["window"]
         return RateBundle(
@@ -124,8 +134,12 @@ def load_bundle(path: Path) -> RateBundle:
             manifest["label"],
             manifest["columns"],
             manifest["rows"],
+            manifest["trials"],
             manifest["successes"],
+            manifest["weight"],
+            manifest["counts"],
             None if window is None else (window[0], window[1]),
+            tuple(manifest["ignored"]),
             tuple(manifest["leaks"]),
             tuple(manifest["notes"]),
         )

@@ -115,10 +115,14 @@ class Encoder:
             for part, column in _categories(name, frame[name], role):
                 levels[part] = _common(column, tags=role == "tags")
             for part, column in _numbers(name, frame[name], role):
-                finite = column[np.isfinite(column)]
-                cut = np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]) if finite.size else np.zeros(0)
-                edges[part] = np.unique(cut)
+                if role != "time" or part in _cycles(name, frame[name]):
+                    edges[part] = _edges(column)
         return cls(roles, left_out, levels, edges)
+
+    def without(self, names: Sequence[str], why: str) -> "Encoder":
+        """The encoder less some columns."""
+        roles = {name: role for name, role in self.roles.items() if name not in names}
+        return Encoder(roles, {**self.left_out, **dict.fromkeys(names, why)}, self.levels, self.edges)
 
     def apply(self, frame: pl.DataFrame) -> Encoded:
         """Arrays of a table; a column that it lacks counts as missing everywhere."""
@@ -128,11 +132,10 @@ class Encoder:
         tags: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
         for name, role in self.roles.items():
             column = frame[name] if name in frame.columns else pl.Series(name, [None] * n, dtype=pl.String)
-            if name not in frame.columns and role == "time":
-                column = column.cast(pl.Datetime("us"))
             for part, values in _numbers(name, column, role):
-                numbers.append(values.astype(np.float32))
-                codes.append(_binned(values, self.edges[part]))
+                if part in self.edges:
+                    numbers.append(values.astype(np.float32))
+                    codes.append(_binned(values, self.edges[part]))
             for part, values in _categories(name, column, role):
                 if role == "tags":
                     tags.append(_tag_codes(values, self.levels[part]))
@@ -145,13 +148,33 @@ class Encoder:
         )
 
 
+def leak_codes(column: pl.Series, encoder: Encoder) -> list[NDArray[np.int64]]:
+    """Codes of a column in which the shape of a leak would show: its categories; missing, usual and unusual values."""
+    name = column.name
+    role = encoder.roles[name]
+    found: list[NDArray[np.int64]] = []
+    for part, texts in _categories(name, column, role):
+        if role != "tags":
+            found.append(_codes(texts, encoder.levels[part]).astype(np.int64))
+    if role == "time":
+        found.append(column.is_null().cast(pl.Int64).to_numpy())
+    elif role != "category":
+        for _, values in _numbers(name, column, role):
+            found.append(_binned(values, _edges(values)).astype(np.int64))
+    return found
+
+
 def _role(column: pl.Series, wanted: str | None) -> tuple[str, str]:
     """Role of a column, and why it is left out where it is."""
     if wanted == "ignore":
         return "ignore", "ignored as asked"
     seen = column.drop_nulls()
+    if column.dtype.is_float():
+        seen = seen.drop_nans()
     if not seen.len():
         return "ignore", "no value in any row"
+    if column.dtype.is_nested():
+        return "ignore", f"values of type {column.dtype} are not understood"
     kinds = seen.n_unique()
     if kinds == 1 and seen.len() == column.len():
         return "ignore", "the same value in every row"
@@ -161,30 +184,66 @@ def _role(column: pl.Series, wanted: str | None) -> tuple[str, str]:
         return "time", ""
     if column.dtype == pl.Boolean:
         return "category", ""
-    if column.dtype.is_float():
-        return "number", ""
-    if column.dtype.is_integer():
-        return "both", ""
+    single = kinds > 0.9 * seen.len() and seen.len() > 50
+    if column.dtype.is_numeric():
+        # numbers that tables with gaps store as floats are whole, and may be identifiers
+        return "number" if single or not _whole(seen) else "both", ""
     text = seen.cast(pl.String)
+    if _share(text, r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d|$)") > 0.95:
+        return "time", ""
     if _share(text, ",") > 0.3:
         return "tags", ""
-    if kinds > 0.9 * seen.len() and seen.len() > 50:
+    if single:
         return "ignore", "a name for each row"
     if _share(text, r"^-?\d{1,9}(\.\d+)?$") > 0.95:
         return "both", ""
     return "category", ""
 
 
+def _whole(seen: pl.Series) -> bool:
+    return not seen.dtype.is_float() or bool(((seen == seen.floor()) & (seen.abs() < 2**53)).all())
+
+
 def _share(text: pl.Series, pattern: str) -> float:
     """Share of texts that match a pattern."""
-    return float(text.str.contains(pattern).sum()) / max(text.len(), 1)
+    some = text if text.len() <= 100_000 else text.gather_every(text.len() // 100_000 + 1)
+    return float(some.str.contains(pattern).sum()) / max(some.len(), 1)
+
+
+def _when(column: pl.Series) -> pl.Series:
+    """Instants of a time column, whatever it is stored as."""
+    if column.dtype == pl.Date:
+        return column.cast(pl.Datetime("us"))
+    if column.dtype == pl.Time:
+        return pl.Series(column.name, [0], dtype=pl.Int64).cast(pl.Datetime("us")).dt.combine(column)
+    if column.dtype.is_temporal():
+        return column
+    text = column.cast(pl.String).str.slice(0, 19).str.replace("T", " ", literal=True)
+    day, full = text.str.to_datetime("%Y-%m-%d", strict=False), text.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)
+    short = text.str.slice(0, 16).str.to_datetime("%Y-%m-%d %H:%M", strict=False)
+    return full.fill_null(short).fill_null(day)
+
+
+def _cycles(name: str, column: pl.Series) -> set[str]:
+    """Cycles of a time column that its rows run through often enough to tell them from the passing of time."""
+    when = _when(column).drop_nulls()
+    if when.dtype not in (pl.Datetime,) or not when.len():
+        return set()
+    days = (when.max() - when.min()).total_seconds() / 86_400  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
+    found = set()
+    if days >= 2 and when.dt.hour().n_unique() > 1:
+        found.add(f"{name}:hour")
+    if days >= 14:
+        found.add(f"{name}:weekday")
+    return found
 
 
 def _numbers(name: str, column: pl.Series, role: str) -> list[tuple[str, Floats]]:
     if role in ("number", "both"):
-        return [(name, column.cast(pl.Float64, strict=False).to_numpy().astype(np.float64))]
+        values = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy().astype(np.float64)
+        return [(name, np.where(np.isfinite(values), values, np.nan))]
     if role == "time":
-        when = column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
+        when = _when(column)
         hour = when.dt.hour().cast(pl.Float64).to_numpy() + when.dt.minute().cast(pl.Float64).to_numpy() / 60
         return [(f"{name}:hour", hour), (f"{name}:weekday", when.dt.weekday().cast(pl.Float64).to_numpy())]
     if role == "tags":
@@ -195,10 +254,34 @@ def _numbers(name: str, column: pl.Series, role: str) -> list[tuple[str, Floats]
 
 def _categories(name: str, column: pl.Series, role: str) -> list[tuple[str, pl.Series]]:
     if role in ("category", "both"):
-        return [(name, column.cast(pl.String))]
+        return [(name, _text(column))]
     if role == "tags":
         return [(f"{name}:tags", column.cast(pl.String))]
     return []
+
+
+def _text(column: pl.Series) -> pl.Series:
+    """Categories as text: 7, 7.0 and "7" are the same."""
+    if column.dtype.is_float():
+        whole = column.is_finite() & (column == column.floor()) & (column.abs() < 2**53)
+        number = column.set(~whole.fill_null(value=False), None).cast(pl.Int64).cast(pl.String)
+        return number.fill_null(column.fill_nan(None).cast(pl.String))
+    if column.dtype == pl.Boolean:
+        return column.cast(pl.Int8).cast(pl.String)
+    return column.cast(pl.String)
+
+
+def _edges(values: Floats) -> Floats:
+    """Edges of bins (a, b]: quantiles, and a very frequent value has a bin of its own."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.zeros(0)
+    kinds, counts = np.unique(finite, return_counts=True)
+    usual = kinds[counts >= finite.size / BINS]
+    rest = finite[~np.isin(finite, usual)] if usual.size else finite
+    inner = np.quantile(rest, np.linspace(0, 1, BINS + 1)[1:-1]) if rest.size else np.zeros(0)
+    edges = np.unique(np.concatenate([inner, usual, np.nextafter(usual, -np.inf)]))
+    return edges[edges < kinds[-1]]
 
 
 def _common(column: pl.Series, tags: bool) -> tuple[str, ...]:
@@ -228,4 +311,4 @@ def _tag_codes(column: pl.Series, levels: tuple[str, ...]) -> tuple[NDArray[np.i
 
 def _binned(values: Floats, edges: Floats) -> NDArray[np.int32]:
     """Bins from 1; missing numbers are 0."""
-    return np.where(np.isfinite(values), np.searchsorted(edges, values, side="right") + 1, _OTHER).astype(np.int32)
+    return np.where(np.isfinite(values), np.searchsorted(edges, values, side="left") + 1, _OTHER).astype(np.int32)

@@ -1,24 +1,23 @@
 """Rates on their own: a calibrated click or conversion model of any log, for other systems.
 
-`fit_rates` learns from a table with a label column, `score_rates` gives ``row, mean, low, high`` in input order.
-A column that alone gives the label away is what nobody knows beforehand (the time of the conversion, a flag set by
-it): it is reported as a leak and left out.
+`fit_rates` learns from a table with a label column, `score_rates` gives ``row, mean, low, high`` in input order, and
+`judge_rates` compares rates with labels. A column that alone gives the label away is what nobody knows beforehand
+(the time of the conversion, a flag set by it): it is reported as a leak and left out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
 
-from domain.errors import SchemaMismatch
-from domain.tables import Floats
-from predictors.features import Encoder
+from domain.errors import ConfigError, SchemaMismatch
+from domain.tables import Bools, Floats, Ints
+from predictors.features import Encoder, leak_codes
+from predictors.judging import judge
 from predictors.rates import RateModel, fit_rate
 from predictors.sums import summed
 
-#: Rows that a log is cut down to, evenly, before it is read into arrays.
-MOST_ROWS = 1_500_000
 #: A column is a leak where its categories alone leave less than this share of the constant rate's log loss.
 LEAK = 0.05
 
@@ -35,10 +34,14 @@ class RateBundle:
         Column that was learned.
     columns
         Columns of the training log, with their types.
-    rows, successes
-        Rows that taught it, and sum of their labels.
+    rows, trials, successes
+        Rows that taught it, their trials, and how many succeeded.
+    weight, counts
+        Column of weights or trials, if any, and whether the label counts successes of those trials.
     window
         First and last value of the time column, where there was one.
+    ignored
+        Columns left out as asked.
     leaks
         Columns left out because they give the label away.
     notes
@@ -49,10 +52,24 @@ class RateBundle:
     label: str
     columns: Mapping[str, str]
     rows: int
+    trials: float
     successes: float
+    weight: str | None = None
+    counts: bool = False
     window: tuple[str, str] | None = None
+    ignored: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Successes and trials of each row; rows without a label have no trial."""
+
+    successes: Floats
+    trials: Floats
+    counts: bool
+    notes: tuple[str, ...]
 
 
 def fit_rates(
@@ -60,8 +77,11 @@ def fit_rates(
     label: str,
     *,
     weight: str | None = None,
+    trials: str | None = None,
     time: str | None = None,
     group: str | None = None,
+    label_time: str | None = None,
+    until: str | None = None,
     ignore: Sequence[str] = (),
     types: Mapping[str, str] | None = None,
 ) -> RateBundle:
@@ -70,13 +90,22 @@ def fit_rates(
     Parameters
     ----------
     label
-        Column of 0 and 1 (or true and false); rows without a label teach nothing.
+        Column of 0 and 1 (or true and false), of shares, or of counts where trials are given; rows without a label
+        teach nothing.
     weight
-        Column of trials that a row stands for.
+        Column of what a row weighs. Where the label counts (holds whole numbers above 1), it is read as `trials`.
+    trials
+        Column of trials of which the label counts the successes: impressions of clicks, clicks of orders.
     time
-        Column in order of time: models are then validated on stretches of time they have not seen.
+        Column in order of time: models are then validated on stretches of time they have not seen. Without it, a
+        single complete column of instants is taken.
     group
         Column whose rows belong together (a user's impressions) and never fall on both sides of a validation.
+    label_time
+        Column that tells when a success became known. Successes that precede their row are set aside.
+    until
+        Instant (or number, or text, as `time` has it): rows from then on teach nothing, and successes that became
+        known from then on count as not yet seen.
     ignore
         Columns that are known only afterwards.
     types
@@ -84,46 +113,42 @@ def fit_rates(
 
     Raises `SchemaMismatch` where a named column is missing or the label is not one.
     """
-    for name in (label, weight, time, group):
-        if name is not None and name not in log.columns:
-            raise SchemaMismatch(f"column {name!r} is not in the log; it has {log.columns}")
+    _check(log, label, weight, trials, time, group, label_time, until, ignore)
     notes: list[str] = []
-    if log.height > MOST_ROWS:
-        notes.append(f"{log.height} rows were thinned out evenly to {MOST_ROWS}")
-        log = log[np.linspace(0, log.height - 1, MOST_ROWS).astype(np.int64)]
-    hits, told = _label(log[label])
-    trials = np.where(told, 1.0, 0.0)
-    if weight is not None:
-        worth = log[weight].cast(pl.Float64, strict=False).to_numpy()
-        if not bool((worth[told] >= 0).all()):
-            raise SchemaMismatch(f"weight column {weight!r} holds values that are missing, negative or not numbers")
-        trials = np.where(told, worth, 0.0)
-    if not told.all():
-        notes.append(f"{int((~told).sum())} rows without a label teach nothing")
+    log, notes = _as_known(log, label, time, label_time, until)
+    worth = trials if trials is not None else weight
+    told = _labels(log, label, worth, counting=trials is not None)
+    notes += told.notes
+    ignored = (*ignore, *(name for name in (label_time,) if name is not None and name not in ignore))
+    spare = [label, *ignored, *(name for name in (worth,) if name is not None)]
+    encoder = Encoder.learn(log, ignore=spare, types=types)
+    leaks = _leaks(log, encoder, told)
+    if leaks:
+        encoder = encoder.without(leaks, f"alone gives {label!r} away")
+        notes += [f"column {name!r} alone gives {label!r} away: a leak, left out" for name in leaks]
+    if time is None:
+        time = _only_clock(log, encoder)
+        if time is not None:
+            notes.append(f"rows are taken to be in the order of column {time!r}")
     order, window = None, None
     if time is not None:
-        ranks = log[time].rank("dense")
-        if ranks.null_count():
-            raise SchemaMismatch(f"time column {time!r} is empty in {ranks.null_count()} rows; fill it or name another")
-        order = ranks.cast(pl.Float64).to_numpy()
+        order = log[time].rank("dense").cast(pl.Float64).to_numpy()
         window = (str(log[time].min()), str(log[time].max()))
     together = (
         None if group is None else log[group].cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
     )
-    spare = [label, *ignore, *(name for name in (weight,) if name is not None and name not in ignore)]
-    encoder = Encoder.learn(log, ignore=list(dict.fromkeys(spare)), types=types)
-    leaks = _leaks(log, encoder, hits, trials)
-    if leaks:
-        encoder = Encoder.learn(log, ignore=list(dict.fromkeys([*spare, *leaks])), types=types)
-        notes += [f"column {name!r} alone gives {label!r} away: a leak, left out" for name in leaks]
-    model = fit_rate(log, hits * trials, trials, encoder, together, order, notes=notes)
+    model = fit_rate(log, told.successes, told.trials, encoder, together, order, notes=notes)
     return RateBundle(
         model=model,
         label=label,
         columns={name: str(dtype) for name, dtype in log.schema.items()},
-        rows=int((trials > 0).sum()),
-        successes=float(hits @ trials),
+        rows=int((told.trials > 0).sum()),
+        trials=float(told.trials.sum()),
+        successes=float(told.successes.sum()),
+        weight=worth,
+        counts=told.counts,
         window=window,
+        ignored=ignored,
         leaks=leaks,
         notes=model.notes,
     )
@@ -136,40 +161,170 @@ def score_rates(bundle: RateBundle, log: pl.DataFrame, chunk: int = 200_000) -> 
     return pl.DataFrame({"row": np.arange(log.height, dtype=np.int64), "mean": mean, "low": low, "high": high})
 
 
-def _label(column: pl.Series) -> tuple[Floats, np.ndarray]:
-    """0 or 1 of each row, and whether the row has a label."""
+def missing_columns(bundle: RateBundle, log: pl.DataFrame) -> tuple[str, ...]:
+    """Columns that a bundle's model uses and a log lacks."""
+    return tuple(name for name in bundle.model.encoder.roles if name not in log.columns)
+
+
+def judge_rates(bundle: RateBundle, log: pl.DataFrame, mean: Floats) -> dict[str, float] | None:
+    """Judgement of rates on the labels of a log (see `Judgement`); ``None`` where it has none that can be read."""
+    named = [bundle.label, *([] if bundle.weight is None else [bundle.weight])]
+    if not log.height or not set(named) <= set(log.columns):
+        return None
+    try:
+        told = _labels(log, bundle.label, bundle.weight, counting=bundle.counts)
+    except SchemaMismatch:
+        return None
+    if told.trials.sum() <= 0:
+        return None
+    share = told.successes / np.maximum(told.trials, 1e-300)
+    return asdict(judge(mean, share, told.trials, bundle.model.rate))
+
+
+def _check(
+    log: pl.DataFrame,
+    label: str,
+    weight: str | None,
+    trials: str | None,
+    time: str | None,
+    group: str | None,
+    label_time: str | None,
+    until: str | None,
+    ignore: Sequence[str],
+) -> None:
+    for name in (label, weight, trials, time, group, label_time, *ignore):
+        if name is not None and name not in log.columns:
+            raise SchemaMismatch(f"column {name!r} is not in the log; it has {', '.join(log.columns)}")
+    if weight is not None and trials is not None:
+        raise ConfigError("give --weight or --trials, not both: trials are what the label counts, a weight is not")
+    if time is None and (until is not None or label_time is not None):
+        raise ConfigError("--until and --label-time need --time: name the column that tells when a row happened")
+    for name in {time, group, weight, trials, label_time} - {None}:
+        if name == label:
+            raise ConfigError(f"column {label!r} is the label and cannot serve as time, group, weight or trials too")
+    for name in (time,):
+        if name is not None and log[name].null_count():
+            gaps = log[name].null_count()
+            raise SchemaMismatch(f"time column {name!r} is empty in {gaps} rows; fill it or name another")
+
+
+def _as_known(
+    log: pl.DataFrame, label: str, time: str | None, label_time: str | None, until: str | None
+) -> tuple[pl.DataFrame, list[str]]:
+    """The log as it was known at the cut, and what was changed."""
+    notes: list[str] = []
+    if time is None:
+        return log, notes
+    if label_time is not None:
+        if log[time].dtype.is_temporal() != log[label_time].dtype.is_temporal():
+            raise SchemaMismatch(f"columns {time!r} and {label_time!r} are not both instants, nor both numbers")
+        early = log.select((pl.col(label_time) < pl.col(time)).fill_null(value=False)).to_series()
+        if early.any():
+            notes.append(f"{early.sum()} rows with a label from before the row (clocks that differ?) were set aside")
+            log = log.filter(~early)
+    if until is not None:
+        cut = _instant(until, log[time].dtype, time)
+        before = log.filter(pl.col(time) < cut)
+        notes.append(f"{log.height - before.height} rows from {until} on teach nothing")
+        log = before
+        if label_time is not None:
+            unknown = log.select((pl.col(label_time) >= cut).fill_null(value=False)).to_series()
+            if unknown.any():
+                notes.append(f"{unknown.sum()} successes that became known from {until} on count as not yet seen")
+                log = log.with_columns(
+                    pl.when(unknown).then(pl.lit(0)).otherwise(pl.col(label).cast(pl.Float64)).alias(label)
+                )
+    return log, notes
+
+
+def _instant(text: str, dtype: pl.DataType, name: str) -> pl.Expr:
+    """A cut as an expression that compares with a column."""
+    try:
+        if dtype.is_temporal():
+            zone = getattr(dtype, "time_zone", None)
+            when = pl.Series([text]).str.to_datetime(time_unit="us", time_zone=zone)
+            return pl.lit(when.cast(dtype)[0], dtype)
+        if dtype.is_numeric():
+            return pl.lit(float(text))
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise ConfigError(f"--until {text!r} cannot be compared with column {name!r} of type {dtype}") from error
+    return pl.lit(text)
+
+
+def _labels(log: pl.DataFrame, label: str, worth: str | None, *, counting: bool) -> _Labels:
+    """Successes and trials of each row."""
+    column = log[label]
     number = column.cast(pl.Float64, strict=False)
-    wrong = column.drop_nulls().len() - number.drop_nulls().len()
-    values = number.to_numpy()
+    values = number.fill_null(float("nan")).to_numpy().astype(np.float64)
     told = np.isfinite(values)
-    if wrong or not bool(np.isin(values[told], (0.0, 1.0)).all()):
-        strange = column.filter(~number.is_in([0.0, 1.0]).fill_null(value=False)).drop_nulls().head(3).to_list()
-        raise SchemaMismatch(f"label column {column.name!r} must hold 0 and 1 (or true and false), found {strange}")
-    return np.where(told, values, 0.0), told
+    notes: list[str] = []
+    if not told.all():
+        missing = int((~told).sum())
+        wrong = column.drop_nulls().len() - number.drop_nulls().len()
+        if wrong:
+            strange = column.filter(number.is_null() & column.is_not_null()).head(3).to_list()
+            raise SchemaMismatch(f"label column {label!r} must hold 0 and 1 (or true and false), found {strange}")
+        notes.append(f"{missing} rows without a label teach nothing")
+    weight = np.ones(values.size)
+    if worth is not None:
+        weight = log[worth].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy().astype(np.float64)
+        if not bool((weight[told] >= 0).all() and np.isfinite(weight[told]).all()):
+            raise SchemaMismatch(f"weight column {worth!r} holds values that are missing, negative or not numbers")
+    values, weight = np.where(told, values, 0.0), np.where(told, weight, 0.0)
+    if values.min(initial=0.0) < 0:
+        raise SchemaMismatch(f"label column {label!r} must hold 0 and 1 (or true and false), found {values.min():g}")
+    counts = counting or bool((values > 1).any())
+    if counts and worth is None:
+        strange = column.filter(number > 1).head(3).to_list()
+        raise SchemaMismatch(
+            f"label column {label!r} must hold 0 and 1 (or true and false), found {strange}; where it counts, name the "
+            "column of its trials with --trials"
+        )
+    if not counts:
+        return _Labels(values * weight, weight, False, tuple(notes))
+    if not counting:
+        notes.append(f"label {label!r} counts: read as successes of {worth!r} trials")
+    over = int((values > weight).sum())
+    if over:
+        notes.append(f"{over} rows with more {label!r} than {worth!r} count as all successes")
+    return _Labels(np.minimum(values, weight), weight, True, tuple(notes))
 
 
-def _leaks(log: pl.DataFrame, encoder: Encoder, hits: Floats, trials: Floats) -> tuple[str, ...]:
+def _only_clock(log: pl.DataFrame, encoder: Encoder) -> str | None:
+    """The column of instants, where there is exactly one, complete, that moves."""
+    clocks = [
+        name
+        for name, role in encoder.roles.items()
+        if role == "time" and log[name].dtype.is_temporal() and not log[name].null_count()
+    ]
+    return clocks[0] if len(clocks) == 1 and log[clocks[0]].n_unique() >= 20 else None
+
+
+def _leaks(log: pl.DataFrame, encoder: Encoder, told: _Labels) -> tuple[str, ...]:
     """Columns whose categories, learned on every other row, tell the labels of the rows between almost surely."""
-    rows = np.flatnonzero(trials > 0)
+    rows = np.flatnonzero(told.trials > 0)
     if rows.size > 200_000:
         rows = rows[:: rows.size // 200_000 + 1]
-    y, w = hits[rows], trials[rows]
+    w = told.trials[rows]
+    y = told.successes[rows] / w
     if min(float(y @ w), float((1 - y) @ w)) < 20:
         return ()
     learn = np.arange(rows.size) % 2 == 0
-    found: list[str] = []
-    for name, role in encoder.roles.items():
-        one = Encoder({name: role}, {}, encoder.levels, encoder.edges)
-        codes = one.apply(log[rows].select(name)).codes
-        for c in range(codes.shape[1]):
-            n = int(codes[:, c].max(initial=0)) + 1
-            p0 = float(y[learn] @ w[learn]) / float(w[learn].sum())
-            good = summed(codes[learn, c], (y * w)[learn], n) + 0.02 * p0
-            p = np.clip(good / (summed(codes[learn, c], w[learn], n) + 0.02), 1e-6, 1 - 1e-6)[codes[~learn, c]]
-            truth, worth = y[~learn], w[~learn]
-            loss = -(worth * (truth * np.log(p) + (1 - truth) * np.log1p(-p))).sum()
-            plain = -(worth * (truth * np.log(p0) + (1 - truth) * np.log1p(-p0))).sum()
-            if loss < LEAK * plain:
-                found.append(name)
-                break
-    return tuple(found)
+    sample = log[rows]
+    return tuple(
+        name for name in encoder.roles if any(_tells(codes, y, w, learn) for codes in leak_codes(sample[name], encoder))
+    )
+
+
+def _tells(codes: Ints, y: Floats, w: Floats, learn: Bools) -> bool:
+    """Whether codes tell the shares of rows that were not learned from."""
+    n = int(codes.max(initial=0)) + 1
+    p0 = float(np.clip(y[learn] @ w[learn] / w[learn].sum(), 1e-9, 1 - 1e-9))
+    good = summed(codes[learn], (y * w)[learn], n) + 0.02 * p0
+    p = np.clip(good / (summed(codes[learn], w[learn], n) + 0.02), 1e-6, 1 - 1e-6)[codes[~learn]]
+    truth, worth = y[~learn], w[~learn]
+
+    def loss(q: Floats | float) -> float:
+        return float(-(worth * (truth * np.log(q) + (1 - truth) * np.log1p(-q))).sum())
+
+    return loss(p) < LEAK * loss(p0)

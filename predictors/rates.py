@@ -22,6 +22,7 @@ from scipy.special import expit
 from domain.errors import InsufficientHistory
 from domain.tables import Bools, Floats, Ints
 from predictors.features import Encoded, Encoder
+from predictors.judging import Judgement, judge
 from predictors.logistic import Logistic, OneHot, fit_logistic
 from predictors.sums import summed
 
@@ -91,6 +92,10 @@ class RateModel:
         (n_training_rows,) rate of each training row by the models that had not seen it; NaN for rows without trials.
     notes
         What a person should know: fallbacks, columns left out, leaks.
+    split
+        How rows were held out.
+    check
+        How the rates of `unseen` did.
     """
 
     encoder: Encoder
@@ -102,6 +107,8 @@ class RateModel:
     scores: Scores | None
     unseen: Floats
     notes: tuple[str, ...] = ()
+    split: str = "nothing"
+    check: Judgement | None = None
     _boosters: dict[int, lgb.Booster] = field(default_factory=dict[int, lgb.Booster], compare=False, repr=False)
 
     @property
@@ -185,7 +192,17 @@ def fit_rate(
     model, z = _cross_fitted(data, one_hot, share, weight, fold, encoder, rate, total, spare, constant)
     unseen = np.full(trials.size, np.nan)
     unseen[used] = expit(z)
-    return replace(model, unseen=unseen)
+    seen = np.isfinite(z)
+    check = judge(unseen[used][seen], share[seen], weight[seen], rate)
+    return replace(model, unseen=unseen, split=_split(np.unique(fold).size, group, order), check=check)
+
+
+def _split(n_folds: int, group: NDArray[np.int64] | None, order: Floats | None) -> str:
+    """Words for how rows were held out."""
+    if order is not None and np.unique(order).size >= n_folds:
+        return f"{n_folds} stretches of time, each held out once"
+    what = "rows" if group is None else "groups of rows"
+    return f"{n_folds} random folds of {what}, each held out once"
 
 
 def _cross_fitted(
