@@ -125,6 +125,6 @@ def oddities(good: pl.DataFrame, layout: Layout) -> list[str]:
             off = pl.min_horizontal((pl.col(ratio) - truth).abs(), (pl.col(ratio) / 100 - truth).abs())
             tell(
                 (pl.col(below) > 0) & (off > 0.02 * truth + 0.006),
-                f"a {ratio.upper()} that is not {above} / {below}; the column is not used",
+                f"{ratio.upper()} is not {above} / {below}; the column is not used",
             )
     return notes

@@ -58,7 +58,7 @@ class PlatformProfile:
         if found is None:
             raise ConfigError(
                 f"no bid limits are known for {currency} on {self.name}; there are some for "
-                f"{', '.join(sorted(self.bid_limits))}. Look them up on the platform and state floor and cap"
+                f"{', '.join(sorted(self.bid_limits))}. Reports in {currency} can be imported and watched; bids cannot be planned"
             )
         return found
 

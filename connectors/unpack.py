@@ -132,7 +132,7 @@ def _gunzip(name: str, data: bytes, max_bytes: int) -> bytes:
                     raise _too_large(name, max_bytes)
     except EOFError as error:
         raise FileRefused(
-            f"{name} is a truncated gzip: it ends after {size:,} unpacked bytes; download or copy it again"
+            f"{name} is a truncated gzip: it ends in the middle of its data; download or copy it again"
         ) from error
     except (zlib.error, OSError) as error:
         raise FileRefused(f"{name} is a damaged gzip ({error}); download or copy it again") from error
