@@ -99,6 +99,20 @@ def follow_price(
     )
 
 
+def follow_level(level: Floats, noise: Floats, n_ahead: int) -> tuple[Floats, Floats]:
+    """Forecast of a level that wanders, and its error: (n_ahead,) each.
+
+    Parameters
+    ----------
+    level, noise
+        (n_past,) logarithm of what was seen over what was forecast, and its error variance; infinite where nothing was.
+    n_ahead
+        Steps to forecast, the first being the one after the last seen.
+    """
+    ahead, variance = _filter(level, noise, n_ahead, _GRID)
+    return ahead, np.sqrt(variance)
+
+
 @njit(cache=True)
 def _carry(past, seen):
     """Give hours without a click the level of the hour before."""
