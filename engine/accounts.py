@@ -185,7 +185,7 @@ def desk_for(
         guardrails=guardrails,
         fallback=MirrorFallback(),
     )
-    return desk, known, notes + waiting
+    return desk, known, asof.notes(hour) + notes + waiting
 
 
 def preview(workspace: Workspace, name: str, hour: Hour) -> Preview:
