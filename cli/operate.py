@@ -56,6 +56,10 @@ def approve(
         str | None,
         typer.Option("--hour", help="Hour of the plan, such as 2026-11-11T20:00 (default: the one that waits)."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--unit", help="Send the bid of this unit alone; may be given several times (default: all)."),
+    ] = None,
     by: By = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -75,7 +79,53 @@ def approve(
                 f"no plan of account {account!r} waits for approval; see steadybid decisions --account {account}"
             )
         wanted = there[-1]
-    _show(workspace, say_yes(workspace, account, wanted, _who(by), clock), as_json)
+    _show(workspace, say_yes(workspace, account, wanted, _who(by), clock, only=only or None), as_json)
+
+
+def hold(
+    units: Annotated[list[str], typer.Argument(help="Units, as steadybid plan names them.", metavar="UNIT...")],
+    account: AccountOption,
+    by: By = None,
+    reason: Reason = "",
+) -> None:
+    """Leave the bids of units as they are until they are released; plans go on for all others."""
+    open_workspace().hold_units(account, units, by=_who(by), reason=reason, now=SystemClock().now())
+    say(f"{account}: {len(units)} units held by {_who(by)} until: steadybid release --account {account} UNIT...")
+
+
+def release(
+    account: AccountOption,
+    units: Annotated[
+        list[str] | None, typer.Argument(help="Units that are held (default: all of them).", metavar="[UNIT...]")
+    ] = None,
+    by: By = None,
+    reason: Reason = "",
+) -> None:
+    """Let the bids of held units be decided again."""
+    workspace = open_workspace()
+    held = workspace.held_units(account)["unit_id"].to_list()
+    if strange := [u for u in units or [] if u not in held]:
+        raise ConfigError(f"unit {strange[0]!r} of account {account!r} is not held; see steadybid holds")
+    if not held:
+        raise ConfigError(f"no unit of account {account!r} is held")
+    workspace.release_units(account, units or held, by=_who(by), reason=reason, now=SystemClock().now())
+    say(f"{account}: {len(units or held)} units released; the next hour decides them again")
+
+
+def holds(account: AccountOption, as_json: JsonFlag = False) -> None:
+    """List the units that somebody holds, and why."""
+    workspace = open_workspace()
+    tz, rows = workspace.account(account).tz, workspace.held_units(account).to_dicts()
+    if as_json:
+        print_json({"account": account, "holds": rows})
+        return
+    if not rows:
+        say(f"{account}: no unit is held")
+        return
+    table(
+        ("unit", "held by", "since", "reason"),
+        [(r["unit_id"], r["author"], f"{r['said_at'].astimezone(tz):%Y-%m-%d %H:%M}", r["reason"]) for r in rows],
+    )
 
 
 def pause(account: AccountOption, by: By = None, reason: Reason = "") -> None:

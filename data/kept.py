@@ -19,6 +19,7 @@ from data.schema import (
     calendar_edits,
     decisions,
     files,
+    hold_edits,
     imports,
     mode_edits,
     quarantine_counts,
@@ -60,7 +61,7 @@ def forget(workspace: Workspace, account: str) -> bool:
     with workspace.database.write() as connection:
         mine = sa.select(imports.c.id).where(imports.c.account == account)
         connection.execute(quarantine_counts.delete().where(quarantine_counts.c.import_id.in_(mine)))
-        for table in (imports, target_edits, calendar_edits, mode_edits, decisions, files):
+        for table in (imports, target_edits, calendar_edits, hold_edits, mode_edits, decisions, files):
             connection.execute(table.delete().where(table.c.account == account))
         connection.execute(accounts.delete().where(accounts.c.name == account))
     stop_file(workspace.home, account).unlink(missing_ok=True)

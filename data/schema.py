@@ -1,7 +1,7 @@
 """Tables of the control database, and the check that this program may read it.
 
     meta ─ schema version
-    accounts ─ mode_edits, target_edits, calendar_edits     what the trader said, nothing overwritten
+    accounts ─ mode, target, calendar and hold _edits       what the trader said, nothing overwritten
     imports ─ quarantine_counts                             what was read, and what was set aside
     files                                                   manifest: which Parquet files count
     decisions                                               journal: one per (account, hour)
@@ -15,7 +15,9 @@ from data.database import Database, Instant
 from domain.errors import ConfigError
 
 #: Raise by one with every change of the tables or of the columns of the Parquet files.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+#: Versions that become the present one by making the tables that they lack.
+_LACK_TABLES_ONLY = {1}
 
 metadata = sa.MetaData()
 
@@ -76,6 +78,19 @@ calendar_edits = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("said_at", Instant, nullable=False),
     sa.Column("effective_at", Instant),
+)
+
+hold_edits = sa.Table(
+    "hold_edits",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("account", sa.ForeignKey("accounts.name"), nullable=False, index=True),
+    sa.Column("unit_id", sa.Text, nullable=False),
+    sa.Column("held", sa.Boolean, nullable=False),  # false: released
+    sa.Column("hour", Instant),  # null: until released; else for the plan of that hour
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("said_at", Instant, nullable=False),
 )
 
 imports = sa.Table(
@@ -165,19 +180,27 @@ def create_tables(database: Database) -> None:
 
 
 def check_version(database: Database) -> None:
-    """Raise `ConfigError` unless this program knows the tables."""
-    with database.read() as connection:
-        if not sa.inspect(connection).has_table("meta"):
-            raise ConfigError("the control database holds no workspace; run 'steadybid init'")
-        text = connection.execute(sa.select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
-    found = int(text) if text and text.isdigit() else 0
+    """Raise `ConfigError` unless this program knows the tables; those of an earlier version are completed."""
+    found = _version(database)
     if found > SCHEMA_VERSION:
         raise ConfigError(
             f"this workspace was written by a newer SteadyBid (tables of version {found}, this program knows up to "
             f"{SCHEMA_VERSION}); upgrade SteadyBid, or point it to another workspace"
         )
-    if found < SCHEMA_VERSION:
+    if found in _LACK_TABLES_ONLY:
+        with database.write() as connection:
+            metadata.create_all(connection)
+            connection.execute(meta.update().where(meta.c.key == "schema_version").values(value=str(SCHEMA_VERSION)))
+    elif found < SCHEMA_VERSION:
         raise ConfigError(
-            f"this workspace has tables of version {text!r}, this program needs {SCHEMA_VERSION}; make a new workspace "
+            f"this workspace has tables of version {found}, this program needs {SCHEMA_VERSION}; make a new workspace "
             "with 'steadybid init' and import the reports again"
         )
+
+
+def _version(database: Database) -> int:
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table("meta"):
+            raise ConfigError("the control database holds no workspace; run 'steadybid init'")
+        text = connection.execute(sa.select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
+    return int(text) if text and text.isdigit() else 0

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from data.database import Instant
 from data.ingest import FACT_TABLE
 from data.localtime import periods
-from data.schema import calendar_edits, decisions, files, mode_edits, target_edits
+from data.schema import calendar_edits, decisions, files, hold_edits, mode_edits, target_edits
 from data.workspace import Workspace
 from domain.plans import PLAN, BidPlan, Decision
 from domain.tables import GRAIN, REPORT, UTC_TIME, empty
@@ -196,7 +196,7 @@ class Views:
 
     def mark(self, account: str) -> str:
         """A text that changes whenever rows, decisions or what the trader said of an account change."""
-        tables = (files, target_edits, calendar_edits, decisions, mode_edits)
+        tables = (files, target_edits, calendar_edits, hold_edits, decisions, mode_edits)
         newest = [sa.select(sa.func.max(t.c.id)).where(t.c.account == account).scalar_subquery() for t in tables]
         # ids of removed rows come again, paths never do
         newest.append(sa.select(sa.func.max(files.c.path)).where(files.c.account == account).scalar_subquery())

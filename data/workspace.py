@@ -5,7 +5,7 @@ facts/<table>/    immutable Parquet files; the manifest says which of them count
 stop/<account>    while such a file lies there, that account is paused
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from data.catalog import ingest_catalog
 from data.control import CalendarEdit, Control, Said, TargetEdit
 from data.database import Database
 from data.entities import read_entities, store_entities
+from data.holds import Holds
 from data.imports import IngestResult, Source, enter, list_imports, list_quarantine, prepare, reasons_of, was_read
 from data.ingest import FACT_TABLE, STORED_FACTS, Ingestion
 from data.journal import SqlJournal
@@ -333,6 +334,26 @@ class Workspace:
         """Every calendar that was said, oldest first."""
         return self._control(account).calendar_history()
 
+    def hold_units(
+        self, account: str, units: Collection[str], *, by: str, reason: str, now: datetime, hour: Hour | None = None
+    ) -> None:
+        """Leave the bids of units as they are until they are released; with an hour, in that hour's plan only."""
+        Holds(self.database, self._named(account, units)).say(units, Said(by, reason, now), held=True, hour=hour)
+
+    def release_units(
+        self, account: str, units: Collection[str], *, by: str, reason: str, now: datetime, hour: Hour | None = None
+    ) -> None:
+        """Let the bids of units be decided again."""
+        Holds(self.database, self.account(account).name).say(units, Said(by, reason, now), held=False, hour=hour)
+
+    def held_units(self, account: str, hour: Hour | None = None, known_at: datetime | None = None) -> pl.DataFrame:
+        """Units that a person holds: unit_id, author, reason, said_at, hour (null: until released)."""
+        return Holds(self.database, self.account(account).name).in_force(hour, known_at)
+
+    def hold_history(self, account: str) -> pl.DataFrame:
+        """Every hold and release, oldest first."""
+        return Holds(self.database, self.account(account).name).history()
+
     # -- decisions ----------------------------------------------------------------------------------------------
 
     def journal(self, account: str, clock: Clock | None = None) -> SqlJournal:
@@ -359,6 +380,18 @@ class Workspace:
 
     def _control(self, account: str) -> Control:
         return Control(self.database, self.account(account).name)
+
+    def _named(self, account: str, units: Collection[str]) -> str:
+        """Name of an account that has all of some units; `ConfigError` names those it has not."""
+        there = set(self.units(account)["unit_id"])
+        strange = [u for u in units if u not in there]
+        if strange:
+            raise ConfigError(
+                f"account {account!r} has no unit {strange[0]!r}"
+                + (f" (nor {len(strange) - 1} others)" if len(strange) > 1 else "")
+                + "; see its units with steadybid plan"
+            )
+        return account
 
     def _has_money(self, account: str) -> bool:
         query = sa.select(imports.c.id).where(imports.c.account == account, imports.c.currency.is_not(None)).limit(1)

@@ -19,6 +19,7 @@ from domain.tables import REPORT, BidTable, Known, ReportBatch, empty
 from domain.time import Hour, Window
 from engine.cycle import decide
 from engine.desk import Desk
+from engine.holds import PersonsHolds
 from pacing import Breaker, HardCaps, MirrorFallback, RecedingHorizon
 from predictors import SteadyModel
 
@@ -168,6 +169,7 @@ def desk_for(
     goals, waiting = usable(stated, known, calendar)
     guardrails: list[Guardrail] = [
         Guardrails(limits),
+        PersonsHolds(workspace.held_units(name, hour)),
         Breaker(caps_of(goals, calendar, rules, known), calendar, rules.stale_after_hours),
     ]
     desk = Desk(

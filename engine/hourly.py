@@ -12,6 +12,7 @@ hour has left undone is settled first: a plan whose hour is over is not sent any
 """
 
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -21,13 +22,14 @@ from data import SqlJournal, Workspace
 from data.accounts import stop_file
 from domain.account import Mode
 from domain.errors import ConfigError, PlatformError, SteadyBidError
-from domain.plans import BidPlan, Decision, DecisionState, Receipts, ReceiptState
+from domain.plans import Action, BidPlan, Decision, DecisionState, Receipts, ReceiptState
 from domain.protocols import AdPlatform
 from domain.tables import BidTable, ReportBatch
 from domain.time import Clock, Hour, Window
 from engine.accounts import desk_for
 from engine.cycle import run_cycle
 from engine.folders import open_folders
+from engine.holds import without_held
 from engine.turn import turn
 
 
@@ -104,7 +106,7 @@ class _NotSent(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """The platform behind a last look: has the account been stopped by now, and is it ours to send?"""
+    """The platform behind a last look: has the account been stopped by now, is it ours to send, and who holds what?"""
 
     platform: AdPlatform
     workspace: Workspace
@@ -123,7 +125,8 @@ class _Gate:
         # one name per machine: on this one the turn keeps others out, so an older claim of ours is a dead run's
         if not self.journal.claim(plan.hour, socket.gethostname(), self.clock.now()):
             raise _NotSent(What.BUSY)
-        return self.platform.publish(plan)
+        sent, left_out = without_held(plan, self.workspace.held_units(plan.account, plan.hour))
+        return Receipts(pl.concat([self.platform.publish(sent).rows, left_out.rows]))
 
 
 def run_hour(
@@ -208,11 +211,13 @@ def approve(
     who: str,
     clock: Clock,
     *,
+    only: Collection[str] | None = None,
     platform: AdPlatform | None = None,
     patience_seconds: float = 120.0,
 ) -> HourOutcome:
     """Send the stored plan of an hour that waits for a person, once, and never after its hour has ended.
 
+    With `only`, just the bids of these units go out; those of all others stay as they are in this hour.
     Raises `ConfigError` where there is no such decision, where it does not wait, where its hour is over, and
     where the account is paused or in shadow mode. Where the platform does not take the plan, the yes is kept
     and the next run of the hour sends it.
@@ -225,11 +230,33 @@ def approve(
                 + ("resume it first" if mode is Mode.PAUSED else "change its mode to approve or live first")
             )
         journal = workspace.journal(account, clock)
+        if only is not None:
+            _choose(workspace, journal, account, hour, who, clock, only)
         decision = journal.approve(hour, who, clock.now())
         if decision.state is not DecisionState.AWAITING:
             return HourOutcome(account, hour, What.ALREADY, mode, decision)
         platform = platform or _connected(workspace, account, hour, clock)[0]
         return _send(workspace, decision, journal, clock, platform, mode)
+
+
+def _choose(
+    workspace: Workspace, journal: SqlJournal, account: str, hour: Hour, who: str, clock: Clock, only: Collection[str]
+) -> None:
+    """Hold, for one hour's plan that waits, the units that are not among those approved."""
+    waits = journal.find(hour)
+    if waits is None or waits.state is not DecisionState.AWAITING or journal.approval(hour) is not None:
+        return  # the approval itself says what is wrong
+    units = waits.plan.units.filter(pl.col("action").cast(pl.String).is_in([Action.SET.value, Action.PAUSE.value]))
+    changed = set(units["unit_id"])
+    if strange := [u for u in only if u not in changed]:
+        raise ConfigError(
+            f"the plan of {account!r} for {hour} changes nothing about {strange[0]!r}; approve units whose action is "
+            "set or pause"
+        )
+    if rest := sorted(changed - set(only)):
+        workspace.hold_units(account, rest, by=who, reason="only others were approved", now=clock.now(), hour=hour)
+    if yes := sorted(set(only)):
+        workspace.release_units(account, yes, by=who, reason="approved", now=clock.now(), hour=hour)
 
 
 def waiting(workspace: Workspace, account: str, clock: Clock) -> list[Hour]:

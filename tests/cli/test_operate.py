@@ -167,3 +167,27 @@ def test_serve_needs_a_workspace_and_a_free_port(run: Run, home: Path, tmp_path:
     said = run("serve", "--for", "1")
     assert said.status == 2
     assert "steadybid init" in said.err
+
+
+def test_held_units_are_listed_kept_and_released_under_a_name(run: Run, tea: Path) -> None:
+    units = [u["unit_id"] for u in run("run-hour", "--account", "tea", "--at", AT, "--json").json["units"]]
+    said = run("hold", units[0], units[1], "--account", "tea", "--by", "Ada", "--reason", "new photos")
+    assert said.status == 0, said.err
+    told = run("holds", "--account", "tea", "--json").json["holds"]
+    assert {(h["unit_id"], h["author"], h["reason"]) for h in told} == {(u, "Ada", "new photos") for u in units[:2]}
+    later = run("run-hour", "--account", "tea", "--at", "2026-11-10T11:00", "--json").json["units"]
+    assert {u["unit_id"] for u in later if u["limit"] == "held by Ada"} == set(units[:2])
+    assert run("release", units[5], "--account", "tea").status == 2  # not held
+    assert run("hold", "nobody", "--account", "tea", "--by", "Ada").status == 2
+    assert run("release", "--account", "tea", "--by", "Ben").status == 0
+    assert "no unit is held" in run("holds", "--account", "tea").out
+
+
+def test_some_units_of_a_plan_are_approved_by_their_names(run: Run, tea: Path) -> None:
+    assert run("mode", "approve", "--account", "tea", "--by", "Ada", "--reason", "x").status == 0
+    units = run("run-hour", "--account", "tea", "--json").json["units"]
+    moved = next(u["unit_id"] for u in units if u["action"] == "set")
+    said = run("approve", "--account", "tea", "--unit", moved, "--by", "Ada", "--json")
+    assert said.status == 0, said.err
+    assert said.json["receipts"]["unseen"] == 1
+    assert said.json["receipts"]["not_sent"] == sum(u["action"] in ("set", "pause") for u in units) - 1

@@ -43,6 +43,17 @@ def test_a_workspace_of_a_newer_program_is_refused(workspace: Workspace) -> None
             Workspace.open(workspace.home, create=create)
 
 
+def test_a_workspace_of_the_first_tables_is_completed_and_nothing_of_it_is_lost(workspace: Workspace) -> None:
+    workspace.close()
+    with sqlite3.connect(workspace.home / "steadybid.db") as connection:
+        connection.execute("drop table hold_edits")
+        connection.execute("update meta set value = '1' where key = 'schema_version'")
+    connection.close()
+    again = Workspace.open(workspace.home)
+    assert [a.name for a in again.accounts()] == ["shop"]
+    assert again.held_units("shop").is_empty()
+
+
 def test_a_database_address_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     for url in ("nonsense", "mysql+nodriver://host/db"):
