@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bidding import curves, rich_kernels
-from bidding.rich import Dual, RichSolver, tables
+from bidding.rich import Dual, RichSolver, no_hulls, tables
 from domain.errors import InvalidPlan, SolverFailed
 from domain.problem import Problem, Rows, Solution
 
@@ -53,9 +53,7 @@ class Prepared:
         d = self.dual
         problem = replace(d.problem, rows=rows)
         curves.orders_given(problem)
-        return replace(
-            self, dual=Dual.with_hulls(problem, d.cost, d.level, d.rates, d.ends), kept=int(problem.bids.shape[0])
-        )
+        return replace(self, dual=Dual.with_hulls(problem, d.hull, d.ends), kept=int(problem.bids.shape[0]))
 
     def next_hour(self, problem: Problem) -> "Prepared":
         """The same units with new tables, groups and rows; `InvalidPlan` where their number changed."""
@@ -64,16 +62,14 @@ class Prepared:
             raise InvalidPlan(f"prepared: {problem.bids.shape} units x levels now, {old.problem.bids.shape} before")
         curves.checked(problem)
         found = curves.ends(problem)
-        spend, clicks, gmv, orders, value = tables(problem)
-        cost, level, rates = old.cost.copy(), old.level.copy(), np.empty_like(old.rates)
+        cost, level, _rates, varied = old.hull
+        hull = (cost.copy(), level.copy(), *no_hulls(*problem.bids.shape)[2:])
         near = 2e-6 if np.float32 in (problem.spend.dtype, old.problem.spend.dtype) else 1e-9
-        changing, kept = kernels.rescaled(
-            np.ascontiguousarray(old.problem.spend), np.ascontiguousarray(old.problem.clicks), old.ends.start,
-            old.ends.end, spend, clicks, gmv, orders, value, found.start, found.end, cost, level, rates, near,
+        kept = kernels.rescaled(
+            old.tables[0], old.tables[1], old.ends.start, old.ends.end, varied, tables(problem), found.start, found.end,
+            hull, near,
         )  # fmt: skip
-        if changing >= 0:
-            raise SolverFailed(f"rich: unit {changing}'s value per click depends on its bid")
-        return replace(self, dual=Dual.with_hulls(problem, cost, level, rates, found), kept=int(kept))
+        return replace(self, dual=Dual.with_hulls(problem, hull, found), kept=int(kept))
 
     def solve(self, last: Solution | None = None) -> Solution:
         """Answer with its certificate; starts from the prices of an earlier answer to rows in the same order."""

@@ -12,7 +12,8 @@ about its marginal cost; epsilon shrinks in stages, the first on a sample of the
 every right side by a hair, so that the answer violates nothing. The bound is evaluated unsmoothed on the
 original tables and right sides, so the gap counts what smoothing and tightening cost.
 
-Needs a value per click that does not depend on the bid (gmv, orders and the objective in proportion to clicks).
+Gmv, orders and the objective need not be in proportion to clicks: units whose value per click depends on the bid (pages
+with several positions) get their envelope anew at each price (`bidding.level_kernels`), some five times the work.
 Sources: smoothing as in Nesterov (2005) and DuaLip; the affine bid of Yang et al. (KDD 2019) is A / P here.
 """
 
@@ -151,7 +152,7 @@ def _newton_step(hessian: Floats, gradient: Floats) -> Floats:
         return np.asarray(np.linalg.lstsq(hessian, -gradient)[0], np.float64)
 
 
-def tables(problem: Problem) -> tuple[Any, Any, Any, Any, Any]:
+def tables(problem: Problem) -> Any:
     """Spend, clicks, gmv, orders and value as contiguous tables; clicks stand in for orders that are not given."""
     clicks = np.ascontiguousarray(problem.clicks)
     orders = clicks if problem.orders is None else np.ascontiguousarray(problem.orders)
@@ -161,14 +162,24 @@ def tables(problem: Problem) -> tuple[Any, Any, Any, Any, Any]:
     )  # fmt: skip
 
 
+def no_hulls(units: int, levels: int) -> Any:
+    """Room for hulls, as `bidding.rich_kernels` lays them out."""
+    wide = np.int16 if levels > 127 else np.int8
+    return (
+        np.empty((units, levels), np.float32), np.empty((units, levels + 1), wide), np.empty((units, 3)),
+        np.empty(units, np.bool_),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Dual:
     """A problem laid out for the two loops; rows are sorted into inner ones (by group) and outer ones."""
 
     problem: Problem
-    cost: Any
-    level: Any
-    rates: Floats
+    tables: Any
+    hull: Any
+    allowed: Any
+    scratch: Any
     order: Any
     begin: Ints
     stop: Ints
@@ -184,20 +195,12 @@ class Dual:
     def of(cls, problem: Problem, covers: Bools | None = None) -> "Dual":
         """Lay a problem out; `covers` (n_rows, n_groups) makes all rows outer ones that hold these groups' units."""
         n, levels = (int(k) for k in problem.bids.shape)
-        found = curves.ends(problem)
-        cost = np.empty((n, levels), np.float32)
-        level = np.empty((n, levels + 1), np.int16 if levels > 127 else np.int8)
-        rates = np.empty((n, 3))
-        spend, clicks, gmv, orders, value = tables(problem)
-        changing = kernels.hulls(spend, clicks, gmv, orders, value, found.start, found.end, cost, level, rates)
-        if changing >= 0:
-            raise SolverFailed(f"rich: unit {changing}'s value per click depends on its bid")
-        return cls.with_hulls(problem, cost, level, rates, found, covers)
+        found, hull = curves.ends(problem), no_hulls(n, levels)
+        kernels.hulls(tables(problem), found.start, found.end, hull)
+        return cls.with_hulls(problem, hull, found, covers)
 
     @classmethod
-    def with_hulls(
-        cls, problem: Problem, cost: Any, level: Any, rates: Floats, found: curves.Ends, covers: Bools | None = None
-    ) -> "Dual":
+    def with_hulls(cls, problem: Problem, hull: Any, found: curves.Ends, covers: Bools | None = None) -> "Dual":
         """Lay out rows and groups over hulls that are there already."""
         groups, rows, n_groups = problem.groups, problem.rows, len(problem.groups.names)
         direct = np.bincount(groups.leaf, minlength=n_groups)
@@ -221,9 +224,11 @@ class Dual:
             covers[np.arange(outer.size), rows.group[outer]] = True
             for g in range(1, n_groups):
                 covers[:, g] |= covers[:, groups.parent[g]]
+        room = int(problem.bids.shape[1]) + 1
+        scratch = (np.empty(room), np.empty(room), np.empty(room, np.int16))
         return cls(
-            problem, cost, level, rates, order, begin, begin + direct, inner, outer, row_at, weights, covers,
-            np.ones(n_groups), found,
+            problem, tables(problem), hull, curves.windows(problem), scratch, order, begin, begin + direct, inner, outer,
+            row_at, weights, covers, np.ones(n_groups), found,
         )  # fmt: skip
 
     def first_multipliers(self) -> Floats:
@@ -296,9 +301,9 @@ class Dual:
         totals, bends = np.zeros((n_groups, 4)), np.zeros((n_groups, 4, 4))
         above = self._outer_prices(y_out)
         value, _looked = kernels.descend_all(
-            np.ascontiguousarray(self.problem.spend), np.ascontiguousarray(self.problem.clicks), self.cost, self.level,
-            self.rates, self.order, self.begin, self.stop, sample, above, self.row_at, self.weights[self.inner],
-            right[self.inner], y_in, epsilon, self.reference, 0.5 * tol, totals, bends,
+            self.tables, self.hull, self.allowed, self.scratch, self.order, self.begin, self.stop, sample, above,
+            self.row_at, self.weights[self.inner], right[self.inner], y_in, epsilon, self.reference, 0.5 * tol, totals,
+            bends,
         )  # fmt: skip
         return float(value) + float(y_out @ right[self.outer]), totals, bends
 
@@ -330,14 +335,23 @@ class Dual:
         lower, upper, share = np.empty(n, np.int16), np.empty(n, np.int16), np.empty(n)
         prices = self.prices(y)
         kernels.answers(
-            np.ascontiguousarray(problem.spend), np.ascontiguousarray(problem.clicks), self.cost, self.level,
-            self.rates, self.order, self.begin, self.stop, prices, epsilon, self.reference, lower, upper, share,
+            self.tables, self.hull, self.allowed, self.scratch, self.order, self.begin, self.stop, prices, epsilon,
+            self.reference, lower, upper, share,
         )  # fmt: skip
         leaf = problem.groups.leaf
         mass = 1.0 + prices[:, 1]
-        cvr = self.rates[:, 1] if problem.orders is not None else 0.0
+        cvr = self._orders_per_click((lower, upper, share))
         offset = prices[leaf, 2] / mass[leaf] + cvr * (prices[:, 3] / mass)[leaf]
         return self.certified((lower, upper, share), (prices[:, 0] / mass)[leaf], offset, y)
+
+    def _orders_per_click(self, mix: Mix) -> Floats | float:
+        """(n_units,) orders per click; of the answer where they depend on the bid."""
+        orders, varies = self.problem.orders, self.hull[3]
+        if orders is None or not bool(varies.any()):
+            return 0.0 if orders is None else self.hull[2][:, 1]
+        bought, clicks = curves.mixed(orders, *mix), curves.mixed(self.problem.clicks, *mix)
+        here = np.divide(bought, clicks, out=self.hull[2][:, 1].copy(), where=clicks > 0)
+        return np.where(varies, here, self.hull[2][:, 1])
 
     def certified(self, mix: Mix, theta: Floats, offset: Floats, y: Floats) -> Solution:
         """Measure an answer on the raw tables."""

@@ -1,23 +1,27 @@
 """Compiled loops of the rich solver: clicks against cost of every unit, and the dual of one group of units.
 
-A unit's value per click does not depend on its bid here, so its curve is a convex cost of clicks: segments of
-rising marginal cost m. At prices z = (P, on gmv, on clicks, on orders) a click is worth
+Where a unit's value per click does not depend on its bid, its curve is a convex cost of clicks: segments of
+rising marginal cost m (units whose value per click does are left to `bidding.level_kernels`). At prices z = (P, on gmv, on clicks, on orders) a click is worth
 ``A = w + g z_gmv + z_clicks + r z_orders``, and segment j pays where A > P m_j. The step is smoothed to a ramp
 
     f_j = clip(1/2 + (A dq_j - P dc_j) / kappa_j, 0, 1)        kappa_j = epsilon dc_j P_ref
 
 which is the gradient of a convex, once differentiable dual; as epsilon shrinks it becomes the program's own.
-Sums are in the basis (spend, gmv, clicks, orders); a row is a vector of weights on it.
+Sums are in the basis (spend, gmv, clicks, orders); a row is a vector of weights on it. `tables`, `allowed` and `scratch`
+are those of `bidding.level_kernels`; `hull` is (marginal costs, levels, values per click, whether they vary).
 """
 
 # pyright: basic
 import numpy as np
 from numba import njit
 
+from bidding.level_kernels import answer, respond
+
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _rates(c, q, v, n_, w, start, end, i, rates):  # pragma: no cover - compiled
+def _rates(tables, start, end, i, rates):  # pragma: no cover - compiled
     """Gmv, orders and value per click of a unit; whether one of them changes with the bid."""
+    _c, q, v, n_, w = tables
     b = np.int64(end[i])
     clicks = 0.0 if b < 0 else np.float64(q[i, b])
     if clicks > 0.0:
@@ -63,36 +67,39 @@ def _hull(c, q, start, end, i, cost, level, px, pq, pl):  # pragma: no cover - c
 
 
 @njit(cache=True, error_model="numpy")
-def hulls(c, q, v, n_, w, start, end, cost, level, rates):  # pragma: no cover - compiled
-    """Marginal cost per click and level behind each envelope segment; gmv, orders and value per click.
+def hulls(tables, start, end, hull):  # pragma: no cover - compiled
+    """Fill `hull`: marginal cost per click and level behind each envelope segment, values per click, whether they vary.
 
-    `cost` (n_units, n_levels) is padded with inf, `level` (n_units, n_levels + 1) holds levels from the start on.
-    Gives the first unit whose value per click changes with the bid, or -1.
+    Costs (n_units, n_levels) are padded with inf, levels are (n_units, n_levels + 1) from the start on. A unit whose
+    value per click changes with the bid gets no hull.
     """
+    c, q = tables[0], tables[1]
+    cost, level, rates, varies = hull
     n, levels = c.shape
     px, pq, pl = np.empty(levels + 1), np.empty(levels + 1), np.empty(levels + 1, np.int16)
     for i in range(n):
-        if _rates(c, q, v, n_, w, start, end, i, rates):
-            return i
-        _hull(c, q, start, end, i, cost, level, px, pq, pl)
-    return -1
+        varies[i] = _rates(tables, start, end, i, rates)
+        if not varies[i]:
+            _hull(c, q, start, end, i, cost, level, px, pq, pl)
 
 
 @njit(cache=True, error_model="numpy")
-def rescaled(c0, q0, start0, end0, c, q, v, n_, w, start, end, cost, level, rates, near):
-    # pragma: no cover - compiled
+def rescaled(c0, q0, start0, end0, varied, tables, start, end, hull, near):  # pragma: no cover - compiled
     """`hulls` from those of tables c0, q0, in place: a unit whose two rows are multiples of its old ones keeps its own.
 
-    Gives the first unit whose value per click changes with the bid, or -1, and how many hulls were kept.
+    Gives how many were kept.
     """
+    c, q = tables[0], tables[1]
+    cost, level, rates, varies = hull
     n, levels = c.shape
     px, pq, pl = np.empty(levels + 1), np.empty(levels + 1), np.empty(levels + 1, np.int16)
     kept = 0
     for i in range(n):
-        if _rates(c, q, v, n_, w, start, end, i, rates):
-            return i, kept
+        varies[i] = _rates(tables, start, end, i, rates)
+        if varies[i]:
+            continue
         b = np.int64(end[i])
-        same = start[i] == start0[i] and b == np.int64(end0[i])
+        same = not varied[i] and start[i] == start0[i] and b == np.int64(end0[i])
         if same and b >= 0 and c0[i, b] > 0 and q0[i, b] > 0:
             by_cost, by_clicks = np.float64(c[i, b]) / c0[i, b], np.float64(q[i, b]) / q0[i, b]
             far = 0
@@ -106,13 +113,18 @@ def rescaled(c0, q0, start0, end0, c, q, v, n_, w, start, end, cost, level, rate
                 kept += 1
                 continue
         _hull(c, q, start, end, i, cost, level, px, pq, pl)
-    return -1, kept
+    return kept
 
 
 @njit(cache=True, error_model="numpy")
-def response(c, q, cost, level, rates, order, s, e, step, z, epsilon, reference, total, bend):
-    # pragma: no cover - compiled
+def response(
+    tables, hull, allowed, scratch, order, s, e, step, z, epsilon, reference, total, bend
+):  # pragma: no cover - compiled
     """Smoothed dual of a range of units at prices z; fills the sums `total` (4,) and curvature `bend` (4, 4)."""
+    c, q = tables[0], tables[1]
+    cost, level, rates, varies = hull
+    total[:] = 0.0
+    bend[:] = 0.0
     price, on_gmv, on_clicks, on_orders = z[0], z[1], z[2], z[3]
     tau = 0.5 * epsilon * reference / price if price > 0.0 else 0.0
     phi = 0.0
@@ -121,6 +133,9 @@ def response(c, q, cost, level, rates, order, s, e, step, z, epsilon, reference,
     width = cost.shape[1]
     for k in range(s, e, step):
         i = order[k]
+        if varies[i]:
+            phi += respond(i, z, epsilon, reference, tables, allowed, scratch, total, bend)
+            continue
         g, r = rates[i, 0], rates[i, 1]
         gain = rates[i, 2] + g * on_gmv + on_clicks + r * on_orders
         full, none = np.inf, np.inf
@@ -171,11 +186,12 @@ def response(c, q, cost, level, rates, order, s, e, step, z, epsilon, reference,
         tq += y
         tn += r * y
     m = np.float64(step)
-    total[0], total[1], total[2], total[3] = m * tc, m * tv, m * tq, m * tn
-    bend[0, 0], bend[0, 1], bend[0, 2], bend[0, 3] = m * cc, m * cv, m * cq, m * cn
-    bend[1, 0], bend[1, 1], bend[1, 2], bend[1, 3] = m * cv, m * vv, m * vq, m * vn
-    bend[2, 0], bend[2, 1], bend[2, 2], bend[2, 3] = m * cq, m * vq, m * qq, m * qn
-    bend[3, 0], bend[3, 1], bend[3, 2], bend[3, 3] = m * cn, m * vn, m * qn, m * nn
+    sums = (tc, tv, tq, tn)
+    bent = ((cc, cv, cq, cn), (cv, vv, vq, vn), (cq, vq, qq, qn), (cn, vn, qn, nn))
+    for j in range(4):
+        total[j] = m * (total[j] + sums[j])
+        for k in range(4):
+            bend[j, k] = m * (bend[j, k] + bent[j][k])
     return m * phi
 
 
@@ -208,7 +224,9 @@ def _solved(matrix, right, free):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def descend(c, q, cost, level, rates, order, s, e, step, outer, rows, right, y, epsilon, reference, tol, total, bend):
+def descend(
+    tables, hull, allowed, scratch, order, s, e, step, outer, rows, right, y, epsilon, reference, tol, total, bend
+):
     # pragma: no cover - compiled
     """Minimise the smoothed dual of a range of units over the multipliers y >= 0 of its own rows.
 
@@ -224,7 +242,7 @@ def descend(c, q, cost, level, rates, order, s, e, step, outer, rows, right, y, 
         z[b] = outer[b]
         for r in range(d):
             z[b] += y[r] * rows[r, b] * (1.0 if b == 0 else -1.0)
-    value = response(c, q, cost, level, rates, order, s, e, step, z, epsilon, reference, total, bend)
+    value = response(tables, hull, allowed, scratch, order, s, e, step, z, epsilon, reference, total, bend)
     for r in range(d):
         value += y[r] * right[r]
     count, damping, stale = 1, 1e-6, True
@@ -269,7 +287,7 @@ def descend(c, q, cost, level, rates, order, s, e, step, outer, rows, right, y, 
             z[b] = outer[b]
             for r in range(d):
                 z[b] += y2[r] * rows[r, b] * (1.0 if b == 0 else -1.0)
-        trial = response(c, q, cost, level, rates, order, s, e, step, z, epsilon, reference, total2, bend2)
+        trial = response(tables, hull, allowed, scratch, order, s, e, step, z, epsilon, reference, total2, bend2)
         for r in range(d):
             trial += y2[r] * right[r]
         count += 1
@@ -289,7 +307,7 @@ def descend(c, q, cost, level, rates, order, s, e, step, outer, rows, right, y, 
 
 @njit(cache=True, error_model="numpy")
 def descend_all(
-    c, q, cost, level, rates, order, begin, stop, sample, outer, row_at, rows, right, y, epsilon, reference, tol,
+    tables, hull, allowed, scratch, order, begin, stop, sample, outer, row_at, rows, right, y, epsilon, reference, tol,
     totals, bends,
 ):  # fmt: skip
     # pragma: no cover - compiled
@@ -308,7 +326,7 @@ def descend_all(
         step = 1 if sample == 0 else max(1, (e - s) // sample)
         a, b = row_at[g], row_at[g + 1]
         own, count = descend(
-            c, q, cost, level, rates, order, s, e, step, outer[g], rows[a:b], right[a:b], y[a:b], epsilon,
+            tables, hull, allowed, scratch, order, s, e, step, outer[g], rows[a:b], right[a:b], y[a:b], epsilon,
             reference[g], tol, totals[g], bends[g],
         )  # fmt: skip
         value += own
@@ -331,9 +349,11 @@ def descend_all(
 
 
 @njit(cache=True, error_model="numpy")
-def answers(c, q, cost, level, rates, order, begin, stop, prices, epsilon, reference, lower, upper, share):
+def answers(tables, hull, allowed, scratch, order, begin, stop, prices, epsilon, reference, lower, upper, share):
     # pragma: no cover - compiled
     """Mix of two neighbouring envelope levels per unit that spends what the smoothed answer spends."""
+    c, q = tables[0], tables[1]
+    cost, level, rates, varies = hull
     width = cost.shape[1]
     for g in range(begin.size):
         z = prices[g]
@@ -341,6 +361,9 @@ def answers(c, q, cost, level, rates, order, begin, stop, prices, epsilon, refer
         tau = 0.5 * epsilon * reference[g] / price if price > 0.0 else 0.0
         for k in range(begin[g], stop[g]):
             i = order[k]
+            if varies[i]:
+                lower[i], upper[i], share[i] = answer(i, z, epsilon, reference[g], tables, allowed, scratch)
+                continue
             gain = rates[i, 2] + rates[i, 0] * z[1] + z[2] + rates[i, 1] * z[3]
             full, none = np.inf, np.inf
             if gain <= 0.0:

@@ -1,11 +1,13 @@
 """Accounts and problems for the bidding room's tests; every draw takes a seed in sight."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from scipy.optimize import OptimizeResult, linprog
 from scipy.special import ndtr
 
 from domain.account import Account
@@ -95,6 +97,79 @@ def laminar_problem() -> Callable[..., Problem]:
             last=last,
             may_pause=rng.random(n) >= forced,
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def highs() -> Callable[[Problem], OptimizeResult]:
+    """The program in its plain form, by HiGHS' dual simplex."""
+
+    def solve(problem: Problem) -> OptimizeResult:
+        n, levels = problem.bids.shape
+        first = np.zeros(n, int) if problem.first is None else problem.first
+        last = np.full(n, levels - 1) if problem.last is None else problem.last
+        number = np.arange(levels)
+        allowed = (number >= first[:, None]) & (number <= last[:, None])
+        sums = np.kron(np.eye(n), np.ones(levels))
+        left = []
+        for kind, g, target in zip(problem.rows.kind, problem.rows.group, problem.rows.target, strict=True):
+            terms = {
+                RowKind.BUDGET: problem.spend,
+                RowKind.ROI: target * problem.spend - problem.gmv,
+                RowKind.CPC: problem.spend - target * problem.clicks,
+                RowKind.CPA: problem.spend - target * (problem.clicks if problem.orders is None else problem.orders),
+            }[RowKind(int(kind))]
+            left.append(np.where(problem.groups.members(int(g))[:, None], terms, 0.0).ravel())
+        held = np.zeros(n, bool) if problem.may_pause is None else ~problem.may_pause
+        return linprog(
+            -(problem.gmv if problem.value is None else problem.value).ravel(),
+            A_ub=np.vstack([sums, *left]),
+            b_ub=np.concatenate([np.ones(n), problem.rows.right]),
+            A_eq=sums[held] if held.any() else None,
+            b_eq=np.ones(int(held.sum())) if held.any() else None,
+            bounds=np.column_stack([np.zeros(n * levels), allowed.ravel().astype(float)]),
+            method="highs-ds",
+        )
+
+    return solve
+
+
+@pytest.fixture(scope="session")
+def enriched() -> Callable[[Problem, np.random.Generator], Problem]:
+    """Same tables with CPC and CPA rows among the others, and in some draws an uplifted objective."""
+
+    def make(problem: Problem, rng: np.random.Generator) -> Problem:
+        rows, groups = problem.rows, problem.groups
+        kind, target, right = rows.kind.copy(), rows.target.copy(), rows.right.copy()
+        spend = groups.rolled_up(problem.spend[:, -1])
+        cpc = spend / np.maximum(groups.rolled_up(problem.clicks[:, -1]), 1e-9)
+        cpa = spend / np.maximum(groups.rolled_up(problem.orders[:, -1]), 1e-9)
+        for r, g in enumerate(rows.group):
+            draw = rng.random()
+            if draw < 0.5:
+                kind[r], price = (RowKind.CPC, cpc[g]) if draw < 0.35 else (RowKind.CPA, cpa[g])
+                target[r], right[r] = max(price * rng.uniform(0.3, 1.1), 1e-6), 0.0
+            elif kind[r] == RowKind.ROI:
+                right[r] = max(right[r], 0.0)
+        value = problem.gmv * rng.uniform(0.5, 1.5, (problem.gmv.shape[0], 1)) if rng.random() < 0.4 else None
+        return replace(problem, rows=Rows(kind, rows.group, target, right), value=value, may_pause=None)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def positioned() -> Callable[[Problem, np.random.Generator], Problem]:
+    """Same problem with clicks that convert better or worse at higher bids, as on pages with several positions."""
+
+    def make(problem: Problem, rng: np.random.Generator) -> Problem:
+        n, levels = problem.bids.shape
+        steps = rng.uniform(0.9, 1.25, (2, n, levels))
+        gmv, orders = (
+            np.maximum.accumulate(table * np.cumprod(step, axis=1), axis=1)
+            for table, step in zip((problem.gmv, problem.orders), steps, strict=True)
+        )
+        return replace(problem, gmv=gmv, orders=orders)
 
     return make
 

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog
 
 from bidding import LaminarSolver
 from domain.groups import Groups
@@ -46,35 +45,6 @@ def brute_force(problem: Problem) -> float | None:
     return best
 
 
-def highs(problem: Problem):
-    """The program in its plain form, by HiGHS' dual simplex."""
-    n, levels = problem.bids.shape
-    first = np.zeros(n, int) if problem.first is None else problem.first
-    last = np.full(n, levels - 1) if problem.last is None else problem.last
-    number = np.arange(levels)
-    allowed = (number >= first[:, None]) & (number <= last[:, None])
-    sums = np.kron(np.eye(n), np.ones(levels))
-    left = []
-    for kind, g, target in zip(problem.rows.kind, problem.rows.group, problem.rows.target, strict=True):
-        terms = {
-            RowKind.BUDGET: problem.spend,
-            RowKind.ROI: target * problem.spend - problem.gmv,
-            RowKind.CPC: problem.spend - target * problem.clicks,
-            RowKind.CPA: problem.spend - target * (problem.clicks if problem.orders is None else problem.orders),
-        }[RowKind(int(kind))]
-        left.append(np.where(problem.groups.members(int(g))[:, None], terms, 0.0).ravel())
-    held = np.zeros(n, bool) if problem.may_pause is None else ~problem.may_pause
-    return linprog(
-        -(problem.gmv if problem.value is None else problem.value).ravel(),
-        A_ub=np.vstack([sums, *left]),
-        b_ub=np.concatenate([np.ones(n), problem.rows.right]),
-        A_eq=sums[held] if held.any() else None,
-        b_eq=np.ones(int(held.sum())) if held.any() else None,
-        bounds=np.column_stack([np.zeros(n * levels), allowed.ravel().astype(float)]),
-        method="highs-ds",
-    )
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_three_units_of_four_levels_agree_with_brute_force(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -106,7 +76,7 @@ def test_three_units_of_four_levels_agree_with_brute_force(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("forced", "windows"), [(0.0, False), (0.4, False), (0.0, True), (0.4, True)])
-def test_trees_with_rows_on_every_node_agree_with_highs(laminar_problem, forced: float, windows: bool) -> None:
+def test_trees_with_rows_on_every_node_agree_with_highs(laminar_problem, highs, forced: float, windows: bool) -> None:
     rng = np.random.default_rng(int(10 * forced) + 7 * windows)
     solver = LaminarSolver()
     solved = 0
