@@ -1,6 +1,7 @@
 """`steadybid plan`: every unit, from what was known then, in words and numbers that fit together."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,16 @@ def test_export_writes_the_audit_and_says_which_download_it_needs(done, run, sho
 
 
 @pytest.mark.real_data
+def test_the_plan_says_when_its_units_were_summed_from_search_terms(done, home):
+    done("init", "-a", "shop", "--currency", "EUR", "--timezone", "Europe/Berlin")
+    reports = Path(__file__).parents[2] / "examples" / "reports"
+    at = ("plan", "-a", "shop", "--at", "2026-11-05T10:00+01:00", "--json")
+    done("import", reports / "search-term.csv", "-a", "shop")
+    assert any("search-term report" in note for note in done(*at).json["notes"])
+    done("import", reports / "targeting.csv", "-a", "shop")
+    assert not any("search-term report" in note for note in done(*at).json["notes"])
+
+
 def test_the_real_account_is_planned_within_limits_under_every_target(done, run, real_data):
     done("init", "--account", "in", "--currency", "INR", "--timezone", "Asia/Kolkata")
     files = sorted(real_data.glob("amazon_sp_IN_*.csv.gz"))
