@@ -1,12 +1,11 @@
-"""The policy of SteadyBid: bids are what a click is worth, divided by the price of money.
+"""The policy of SteadyBid: each unit bids up to where its last money returns the price of money.
 
-Second price, from docs/mathematics.md, part I.3, per unit i in the hour t:
+Per unit i in the hour t, with g_i the expected gmv of a click and theta_i the price of money:
 
-    b_i = (g_i value_t + offset_i) / theta_i        g_i: expected gmv of a click, account currency
+    dG/dC (b_i) = theta_i     G = gmv + offset x clicks, C = spend, both read off the response table of the hour
 
-First price: the level that maximises ``gmv + offset clicks - theta spend`` on the response table of the hour, moved
-to the vertex of the parabola through it and its neighbours in log(bid); between levels that is the shading
-``b + W/W' = A/P`` to second order.
+Under second price that is ``b_i = (g_i value_t + offset_i) / theta_i``, under first price the shaded bid, and with several
+slots a bid below both, because a slot higher makes all clicks dearer (`bidding.policies.marginal`).
 """
 
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bidding.policies.clipping import Live, legal, proxied
+from bidding.policies.marginal import bids_at_price
 from bidding.policies.table import plan
 from domain.limits import BidLimits
-from domain.outlook import Auction, HourTable, Outlook
+from domain.outlook import HourTable, Outlook
 from domain.plans import BidPlan, SpendTargets
 from domain.tables import Floats, Known
 
@@ -42,33 +42,11 @@ def wanted_bids(outlook: Outlook, table: HourTable, theta: Floats, offset: Float
     table where a click has value.
     """
     worth = outlook.click_value * outlook.value[0] + offset
-    if outlook.auction is Auction.FIRST_PRICE:
-        wanted = _shaded(table, theta, offset)
-    else:
-        price = theta if outlook.marginal_price is None else theta * outlook.marginal_price
-        wanted = np.divide(worth, price, out=np.full_like(worth, np.inf), where=price > 0)
+    value, price = outlook.value[0], outlook.price[0]
+    gain = outlook.gmv * value + offset[:, None] * outlook.clicks
+    # the base hour's tables: an hour without traffic has slopes too
+    wanted = bids_at_price(outlook.bids * price, outlook.clicks, outlook.spend * price, gain, np.nan_to_num(theta))
     free = (theta <= 0) | np.isposinf(wanted)
     wanted = np.where(free, table.bids[:, -1] if table.bids.size else 0.0, wanted)
     wanted = np.where(np.isposinf(theta) | (worth <= 0), 0.0, wanted)
     return np.where(np.isnan(worth) | np.isnan(theta), np.nan, wanted)
-
-
-def _shaded(table: HourTable, theta: Floats, offset: Floats) -> Floats:
-    n, levels = (int(k) for k in table.bids.shape)
-    row = np.arange(n)
-    price = np.where(np.isfinite(theta), theta, 0.0)[:, None]
-    gain = table.gmv + offset[:, None] * table.clicks - price * table.spend
-    best = gain.argmax(axis=1) if n else np.zeros(0, np.intp)
-    top = gain[row, best]
-    bid = table.bids[row, best]
-    inner = (best > 0) & (best < levels - 1)
-    left, right = np.maximum(best - 1, 0), np.minimum(best + 1, levels - 1)
-    x0, x1, x2 = (np.log(np.maximum(table.bids[row, k], 1e-300)) for k in (left, best, right))
-    y0, y2 = gain[row, left] - top, gain[row, right] - top
-    # Vertex of the parabola through (x0, y0), (x1, 0), (x2, y2); both sides lie below the middle.
-    a, b = x1 - x0, x2 - x1
-    steep = a * y2 + b * y0
-    shift = np.divide(a * a * y2 - b * b * y0, 2 * steep, out=np.zeros_like(bid), where=inner & (steep < 0))
-    # d/dx of the parabola at x1 is (a^2 y2 - b^2 y0) / (a b (a + b)), its curvature 2 steep / (a b (a + b)).
-    bid = bid * np.exp(np.clip(-shift, -a, b))
-    return np.where(top > 0, bid, 0.0)
