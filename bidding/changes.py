@@ -1,14 +1,15 @@
 """Why bids changed since the last hour, as parts that add up, and what a bid 10 % higher or lower would do.
 
 Second price: b = (cvr x order value + offset) / theta before limits. The parts replace one factor after another by
-the new hour's, in that order. What is left is due to limits and rounding; in a first-price auction, where a bid is
-shaded below b by as much as the price level says, what is left of a bid that no limit shaped is due to that level.
+the new hour's, in that order. What is left is due to limits and rounding; under first price, and where there are several
+slots, a bid lies below b by as much as the response table says, and what is left of a bid that no limit shaped is due
+to that table: to the level of prices.
 """
 
 import numpy as np
 import polars as pl
 
-from domain.outlook import Auction, Outlook
+from domain.outlook import Outlook
 from domain.plans import BidPlan
 from domain.tables import Floats
 
@@ -16,15 +17,13 @@ from domain.tables import Floats
 PARTS = ("cvr", "order_value", "cost_targets", "theta", "price_level", "limits")
 
 
-def why_changed(before: BidPlan, after: BidPlan, auction: Auction = Auction.SECOND_PRICE) -> pl.DataFrame:
+def why_changed(before: BidPlan, after: BidPlan) -> pl.DataFrame:
     """Parts of each unit's change of bid, account currency per click.
 
     Parameters
     ----------
     before, after
         Plans of two hours.
-    auction
-        How clicks are priced.
 
     Returns
     -------
@@ -42,7 +41,7 @@ def why_changed(before: BidPlan, after: BidPlan, auction: Auction = Auction.SECO
     change = now - was
     left = change - sum(parts.values(), np.zeros_like(change))
     unshaped = both["limit"].is_null().to_numpy() & after.units["limit"].is_null().to_numpy()
-    level = np.where(unshaped & (auction is Auction.FIRST_PRICE), left, 0.0 * left)
+    level = np.where(unshaped, left, 0.0 * left)
     columns = {"unit_id": after.units["unit_id"], "change": change, **parts}
     return pl.DataFrame({**columns, "price_level": level, "limits": left - level}, nan_to_null=True)
 

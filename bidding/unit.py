@@ -115,7 +115,7 @@ def explain_unit(
     around = () if bid is None else _around(outlook, at, float(bid), step, currency)
     change, parts = None, ()
     if before is not None:
-        moved = why_changed(before, one, outlook.auction).row(0, named=True)
+        moved = why_changed(before, one).row(0, named=True)
         if moved["change"] is not None:
             change = float(moved["change"])
             parts = tuple((name, float(moved[name] or 0.0)) for name in PARTS)

@@ -91,7 +91,7 @@ def test_the_parts_of_a_changed_bid_add_up_and_name_what_moved(account_hour) -> 
     np.testing.assert_allclose(total, parts["change"], atol=1e-12)
     inside = (after.units["limit"].is_null() & before.units["limit"].is_null()).to_numpy()
     assert inside.any()
-    np.testing.assert_allclose(parts["theta"].to_numpy()[inside], parts["change"].to_numpy()[inside], atol=5e-4)
+    np.testing.assert_allclose(parts["theta"].to_numpy()[inside], parts["change"].to_numpy()[inside], rtol=0.01)
     assert np.all(parts["cvr"].to_numpy()[inside] == pytest.approx(0.0, abs=1e-9))
 
 
