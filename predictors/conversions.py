@@ -4,6 +4,7 @@ Forecast, delay and shrinkage lean on each other: the delay law weighs clicks by
 count only the share of orders that the delay lets one see. Two rounds settle them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy as np
 from domain.tables import Bools, Floats, Ints
 from predictors.delay import DelayCounts, DelayLaw, DelayPrior, learn_delay
 from predictors.evidence import PHASE_KINDS, Evidence
+from predictors.hourly_orders import HourlyOrders
 from predictors.settings import PredictorSettings
+from predictors.settling import Returns, Waiting
 from predictors.shrinkage import Shrunk, shrink
 from predictors.sums import summed
 
-#: Ages after which an order is not awaited any more, in steps of an hour or a day.
-HOURLY_AGES, DAILY_AGES = 336, 30
+#: Days after which an order is not awaited any more.
+DAILY_AGES = 30
 #: How far a market price is believed, beside a forecast, to move with the value of the click.
 HINT_TRUST = 0.15
 
@@ -49,7 +52,7 @@ class UnitBeliefs:
 
 @dataclass(frozen=True, slots=True)
 class Conversions:
-    """Orders per click, and how late they come.
+    """Orders per click net of what comes back, and how late they come.
 
     Attributes
     ----------
@@ -58,13 +61,26 @@ class Conversions:
     shrunk
         Ratios to the belief, errors, and what was learned of the belief.
     hourly, daily
-        Delay laws of hourly and of daily rows.
+        Delay laws of hourly and of daily rows, of orders that do not wait for a burst.
     told
-        (n_rows,) share of each row's orders that is known by now.
+        (n_rows,) share of each row's net orders that is known by now; above 1 where some will come back.
+    money, final
+        (n_rows,) share of each row's value that is known by now, and that there will be: below 1 where deposits are
+        forfeited.
+    kept
+        (n_kinds,) `final` of clicks to come, by kind of phase.
     factor
         (n_rows,) forecast factor on orders per click.
     clicks
         (n_units,) clicks seen.
+    returned
+        Orders that come back.
+    waits
+        Share of orders that waits for the burst, by position of the kind.
+    deposits
+        Share of a pre-sale order's value that is paid with it; 1 = no deposits.
+    silent_now
+        Hours that no order has been told for, though many were due.
     """
 
     cvr: Floats
@@ -72,44 +88,58 @@ class Conversions:
     hourly: DelayLaw
     daily: DelayLaw
     told: Floats
+    money: Floats
+    final: Floats
+    kept: Floats
     factor: Floats
     clicks: Floats
+    returned: Returns
+    waits: Mapping[int, Waiting]
+    deposits: float
+    silent_now: int
 
 
 def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSettings) -> Conversions:
-    """Delay laws and shrunk conversion rates from all rows."""
+    """Delay laws, what waits and what comes back, and shrunk conversion rates from all rows."""
     rows, factors, n = evidence.rows, evidence.factors, evidence.n_units
     kind = factors.phase[factors.position(rows.hour)]
     factor = _mean_factor(evidence)
-    seen = summed(rows.unit, np.maximum(rows.orders, 0.0), n)
     clicks = summed(rows.unit, rows.clicks, n)
     # without a forecast there is none to be wrong: the level is the account's own, whatever it is
     level_sd = settings.prior_level_sd if beliefs.cvr_stated.any() else 1.0
     hourly_prior = DelayPrior(settings.hourly_share_at_once, settings.hourly_mean_lag_hours, level_sd)
     daily_prior = DelayPrior(settings.daily_share_at_once, settings.daily_mean_lag_days, level_sd)
-
+    seen = np.maximum(summed(rows.unit, rows.orders, n), 0.0)
     hints, hint_prior = _hints(beliefs)
     by_day = np.flatnonzero(rows.daily)
-    by_hour = slice(None) if not by_day.size else np.flatnonzero(~rows.daily)
+    hourly_rows = HourlyOrders.of(evidence, kind, rows.clicks * factor * beliefs.cvr[rows.unit], beliefs.order_value)
 
-    def settle(cvr: Floats, last: bool) -> Conversions:
+    def settle(cvr: Floats, before: DelayLaw | None) -> tuple[Conversions, DelayLaw]:
         # units are weighed by what is known of them, but the level stays the forecast's: the delay has its own prior
         believed = float(clicks @ beliefs.cvr)
         level = float(clicks @ cvr) / believed if believed > 0 else 1.0
         worth = rows.clicks * factor * (cvr / level)[rows.unit]
-        hourly_counts = _count(evidence, kind, worth, daily=False)
-        daily_counts = _count(evidence, kind, worth, daily=True)
-        hourly = learn_delay(hourly_counts, hourly_prior, by_phase=last)
+        last = before is not None
+        daily_counts = _count_daily(evidence, kind, worth)
         daily = learn_delay(daily_counts, daily_prior, step_hours=24, by_phase=last)
-        told = np.empty(rows.clicks.size)
-        told[by_day] = daily.share_told(kind[by_day], rows.age[by_day] / 24.0)
-        told[by_hour] = hourly.share_told_whole(kind[by_hour], rows.age[by_hour])
+        hourly, hourly_counts, settled = hourly_rows.settle(worth, hourly_prior, before)
+        told, money, final = np.empty(rows.clicks.size), np.empty(rows.clicks.size), np.ones(rows.clicks.size)
+        told[by_day] = money[by_day] = daily.share_told(kind[by_day], rows.age[by_day] / 24.0)
+        mine = hourly_rows.rows
+        told[mine], money[mine], final[mine] = settled.told, settled.money, settled.final
         due = summed(rows.unit, rows.clicks * factor * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
+        error = float(np.hypot(error, settled.error))
         shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior, 6 if last else 3)
-        return Conversions(np.minimum(beliefs.cvr * shrunk.ratio, 1.0), shrunk, hourly, daily, told, factor, clicks)
+        cvr = np.minimum(beliefs.cvr * shrunk.ratio, 1.0)
+        found = Conversions(
+            cvr, shrunk, hourly, daily, told, money, final, settled.kept, factor, clicks,
+            settled.returned, settled.waits, settled.deposits, hourly_rows.telling.silent_now,
+        )  # fmt: skip
+        return found, hourly
 
-    return settle(settle(beliefs.cvr, last=False).cvr, last=True)
+    first, law = settle(beliefs.cvr, None)
+    return settle(first.cvr, law)[0]
 
 
 def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:
@@ -120,23 +150,17 @@ def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:
     return np.stack([np.log(price), np.log(worth)], axis=1), np.array([HINT_TRUST, -HINT_TRUST])
 
 
-def _count(evidence: Evidence, kind: Ints, worth: Floats, daily: bool) -> DelayCounts:
-    """Arrivals by age and clicks by present age, of hourly or of daily rows."""
+def _count_daily(evidence: Evidence, kind: Ints, worth: Floats) -> DelayCounts:
+    """Arrivals by age and clicks by present age, of daily rows."""
     rows = evidence.rows
-    mine = rows.daily if daily else ~rows.daily
-    n_kinds, n_ages = len(PHASE_KINDS), DAILY_AGES if daily else HOURLY_AGES
-    step = 24 if daily else 1
-    nothing = np.zeros(0, np.int64)
-    none = DelayCounts.count(n_kinds, n_ages, (nothing, nothing, np.zeros(0)), (nothing, nothing, np.zeros(0)))
-    if not mine.any() or not evidence.arrival_orders.size:
-        return none
+    mine = rows.daily
+    n_kinds = len(PHASE_KINDS)
     of_daily = evidence.arrival_of_daily
-    chosen = of_daily if daily else ~of_daily
-    age = -(-evidence.arrival_age[chosen] // step)
-    orders = evidence.arrival_orders[chosen]
-    if daily and not (orders[age > 1] != 0).any():
-        return none  # never restated: an import, not a law
-    arrival_kind = evidence.factors.phase[evidence.factors.position(evidence.arrival_hour[chosen])]
+    age = -(-evidence.arrival_age[of_daily] // 24)
+    orders = evidence.arrival_orders[of_daily]
+    if not mine.any() or not (orders[age > 1] != 0).any():
+        return DelayCounts.none(n_kinds, DAILY_AGES)  # never restated: an import, not a law
+    arrival_kind = evidence.factors.phase[evidence.factors.position(evidence.arrival_hour[of_daily])]
     # what the rows hold beyond their restatements came with their first report
     unlogged = max(float(rows.orders[mine].sum() - orders.sum()), 0.0)
     by_kind = summed(kind[mine], np.maximum(worth[mine], 0.0), n_kinds)
@@ -144,8 +168,9 @@ def _count(evidence: Evidence, kind: Ints, worth: Floats, daily: bool) -> DelayC
     kinds = np.concatenate([arrival_kind, np.arange(n_kinds)])
     ages = np.concatenate([age, np.ones(n_kinds, np.int64)])
     counts = np.concatenate([orders, unlogged * share])
-    now = -(-rows.age[mine] // step)
-    return DelayCounts.count(n_kinds, n_ages, (kinds, ages, counts), (kind[mine], now, worth[mine]))
+    return DelayCounts.count(
+        n_kinds, DAILY_AGES, (kinds, ages, counts), (kind[mine], -(-rows.age[mine] // 24), worth[mine])
+    )
 
 
 def _mean_factor(evidence: Evidence) -> Floats:

@@ -81,6 +81,11 @@ class DelayCounts:
     exposed: Floats
 
     @classmethod
+    def none(cls, n_kinds: int, n_ages: int) -> "DelayCounts":
+        """Nothing seen."""
+        return cls(np.zeros((n_kinds, n_ages)), np.zeros((n_kinds, n_ages)))
+
+    @classmethod
     def count(
         cls, n_kinds: int, n_ages: int, arrivals: tuple[Ints, Ints, Floats], clicks: tuple[Ints, Ints, Floats]
     ) -> "DelayCounts":

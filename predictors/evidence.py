@@ -17,6 +17,8 @@ from predictors.profile import WeekProfile
 
 US_PER_HOUR = 3_600_000_000
 PHASE_KINDS = tuple(PhaseKind)
+#: Hours to a burst where there is none.
+NEVER = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class HourFactors:
         (n_hours,) local hour since Monday 00:00.
     forecast
         (n_hours,) whether a forecast for that hour was given; else calendar and profile speak.
+    to_burst
+        (n_hours,) hours until the next burst of the calendar begins; `NEVER` where none lies ahead.
     """
 
     first: int
@@ -47,6 +51,7 @@ class HourFactors:
     day: Ints
     hour_of_week: Ints
     forecast: Bools
+    to_burst: Ints
 
     def position(self, hour: Ints) -> Ints:
         """Positions of hours counted from the cut."""
@@ -93,6 +98,7 @@ class Evidence:
     arrival_hour: Ints
     arrival_age: Ints
     arrival_orders: Floats
+    arrival_gmv: Floats
 
     @property
     def arrival_of_daily(self) -> Bools:
@@ -131,6 +137,7 @@ def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, pro
         arrival_hour=arrival_hour,
         arrival_age=_relative(arrivals["learned_at"], cut) - arrival_hour,
         arrival_orders=_plain(arrivals["orders"]),
+        arrival_gmv=_plain(arrivals["gmv"]),
     )
 
 
@@ -161,6 +168,12 @@ def _factors(known: Known, first: int, last: int, calendar: PromotionCalendar, p
         traffic[inside] *= p.traffic
         value[inside] *= p.value
         price[inside] *= p.price
+    to_burst = np.full(n, NEVER, np.int64)
+    for p in calendar.phases[::-1]:
+        if p.kind is PhaseKind.BURST:
+            start = int(np.floor_divide(_edge(p.window.start) - cut, US_PER_HOUR)) - first
+            before = np.arange(min(max(start, 0), n))
+            to_burst[before] = start - before
     forecast = np.zeros(n, np.bool_)
     told = known.priors.hours
     if told.height:
@@ -172,7 +185,7 @@ def _factors(known: Known, first: int, last: int, calendar: PromotionCalendar, p
             number = told[name].to_numpy()[inside]
             usable = np.isfinite(number) & (number > 0)
             factor[at[usable]] = number[usable]
-    return HourFactors(first, traffic, value, price, phase, day, hour_of_week, forecast)
+    return HourFactors(first, traffic, value, price, phase, day, hour_of_week, forecast, to_burst)
 
 
 def _edge(instant: object) -> int:

@@ -16,7 +16,7 @@ from domain.outlook import Auction, Outlook, RateForecast
 from domain.tables import Bools, Floats, Known
 from domain.time import Hour
 from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
-from predictors.evidence import Evidence
+from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.landscape import Landscape
 from predictors.price_level import follow_price
 from predictors.settings import PredictorSettings
@@ -92,7 +92,9 @@ def compose(
     )
     clicks, spend = response.landscape.tables(bids)
     unit_orders = summed(rows.unit, rows.orders, n)
-    unit_gmv = summed(rows.unit, rows.gmv, n)
+    # deposits are put on the footing of orders that are paid in full
+    usual = np.divide(conversions.told, conversions.money, out=np.ones_like(rows.gmv), where=conversions.money > 0.02)
+    unit_gmv = summed(rows.unit, rows.gmv * usual, n)
     worth, worth_cv, unpriced = order_value(unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value)
     orders = clicks * conversions.cvr[:, None]
     impressions_seen = summed(rows.unit, rows.impressions, n)
@@ -100,7 +102,8 @@ def compose(
     ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()
     low, high = gamma_band(conversions.cvr, cv)
-    coming = rows.clicks * conversions.factor * conversions.cvr[rows.unit] * (1 - conversions.told)
+    due = rows.clicks * conversions.factor * conversions.cvr[rows.unit]
+    value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]
     if unpriced:
         notes = (*notes, f"no price for {unpriced} units: the account's mean order value is used")
     return Outlook(
@@ -113,7 +116,7 @@ def compose(
         gmv=orders * worth[:, None],
         traffic=response.traffic,
         price=response.price,
-        value=evidence.factors.value[ahead],
+        value=value,
         click_value=conversions.cvr * worth,
         cvr=RateForecast(conversions.cvr, low, np.minimum(high, 1.0), conversions.clicks),
         click_value_cv=np.hypot(conversions.shrunk.own_cv, worth_cv),
@@ -123,8 +126,8 @@ def compose(
         bid_known=response.told,
         support_low=response.low,
         support_high=response.high,
-        matured_orders=rows.orders + coming,
-        matured_gmv=rows.gmv + coming * worth[rows.unit],
+        matured_orders=rows.orders + due * (1 - conversions.told),
+        matured_gmv=rows.gmv + due * (conversions.final - conversions.money) * worth[rows.unit],
         auction=auction,
         marginal_price=response.landscape.spend_scale if auction is Auction.SECOND_PRICE else None,
         notes=(*notes, *response.notes, *_words(conversions)),
@@ -305,8 +308,20 @@ def _words(conversions: Conversions) -> tuple[str, ...]:
     step = "hours" if law.step_hours == 1 else "days"
     if law.learned_from < 1:
         return ("conversion delay: assumed, no restatement has been seen yet",)
+    extra: list[str] = []
+    if conversions.silent_now:
+        extra.append(
+            f"no order was told for {conversions.silent_now} hours though many were due: taken for missing news"
+        )
+    if conversions.returned.learned_from >= 3:
+        extra.append(f"{conversions.returned.share:.1%} of orders come back")
+    words = {k: w for k, w in conversions.waits.items() if w.share_sd > 0 and w.share > 2 * w.share_sd}
+    extra += [f"{w.share:.0%} of {PHASE_KINDS[k]} orders wait for the burst" for k, w in words.items()]
+    if conversions.deposits < 1:
+        extra.append(f"pre-sale orders pay a deposit of {conversions.deposits:.0%}; the balance is due in the burst")
     return (
         f"conversion delay: mean {law.mean_lag_steps:.1f} +- {law.mean_lag_sd:.1f} {step}, from {law.learned_from:.0f} "
         f"orders; forecast conversion rates times {conversions.shrunk.level:.2f}, typical error of a unit "
         f"{conversions.shrunk.typical_error:.0%}",
+        *extra,
     )

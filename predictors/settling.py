@@ -1,0 +1,194 @@
+"""What waits for the burst, what a deposit leaves to pay, and what comes back.
+
+Clicks before a burst may bring carts that are paid only when it starts: of the orders of a warm-up click a share w
+waits for the burst and comes within T hours of its start, the rest follows the delay law F. With m the orders that
+clicks should bring, kappa the level they miss by, a the age and u the hours since the burst began,
+
+    orders told   kappa m [ (1 - w) F(a) + w G_T(u) ],     G_T(u) = min(u / T, 1)
+
+Before the burst w and kappa look alike; other kinds of phases tell kappa, a prior holds w (mean 1/7), and the error that
+is left is stated. In the burst the arrivals say which rows they belong to, so w and T are known within hours:
+Poisson counts by hour since the burst, on a grid of (w, T), kappa integrated out under its gamma prior.
+
+A pre-sale order counts at once with its deposit, a share d of its value; the balance comes in the burst, but for orders
+that are forfeited (prior 7 %). d is the ratio of money to orders against other phases, kept on its own grid.
+
+Orders come back: a share rho of them (prior 3 %, worth one return), told as negative restatements after an
+exponential time, whose mean is averaged over a grid. Everything after this module speaks of orders and money net of
+what comes back, so that the share told may exceed one for a while.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.phases import PhaseKind
+from domain.tables import Floats
+
+KINDS = tuple(PhaseKind)
+WARM_UP, PRE_SALE = KINDS.index(PhaseKind.WARM_UP), KINDS.index(PhaseKind.PRE_SALE)
+#: Beta priors (a, b) of the share that waits, by kind of phase.
+WAIT_PRIOR = {WARM_UP: (1.0, 6.0), PRE_SALE: (1.0, 30.0)}
+#: Beta prior of the share of balances that are paid.
+PAID_PRIOR = (13.0, 1.0)
+#: Hours from the burst's start within which all that waited comes.
+WITHIN = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0])
+_WAIT = (np.arange(40) + 0.5) / 50.0
+#: Relative spread of a kind's conversion level around the account's.
+KIND_LEVEL_SD = 0.07
+#: Prior of the share of orders that comes back: mean, and returns it is worth.
+RETURN_MEAN, RETURN_WORTH = 0.03, 1.0
+#: Mean hours until an order comes back, and the longest time it may take.
+RETURN_HOURS, LATEST_RETURN = np.array([8.0, 14.0, 22.0, 30.0, 42.0]), 96
+#: Hours since the burst that are looked at one by one.
+_HOURS_IN = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Orders of one kind of phase that wait for the burst.
+
+    Attributes
+    ----------
+    share, share_sd
+        w, and its error.
+    come
+        (n,) expected w G(u) at u = 0, 1, ... hours since the burst began.
+    """
+
+    share: float
+    share_sd: float
+    come: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """Orders that come back.
+
+    Attributes
+    ----------
+    share, share_sd
+        rho, and its error.
+    law
+        (n_hours,) share of returns that is told so many hours after the order was.
+    learned_from
+        Returned orders that were seen.
+    """
+
+    share: float
+    share_sd: float
+    law: Floats
+    learned_from: float
+
+
+NO_WAITING = Waiting(0.0, 0.0, np.zeros(1))
+
+
+def waiting(
+    kind: int,
+    before: tuple[float, float],
+    after: tuple[Floats, Floats],
+    due: float,
+    level: tuple[float, float],
+    hours_in: int,
+) -> Waiting:
+    """Share that waits, from one kind's arrivals.
+
+    Parameters
+    ----------
+    before
+        Orders told before the burst, and those that were due by then at level 1 if none waited.
+    after
+        (n,) the same by hour since the burst, of which `hours_in` have passed.
+    due
+        Orders that all clicks of the kind should bring at level 1.
+    level
+        Mean and relative error of the level, as other kinds tell it.
+    hours_in
+        Hours since the burst began; 0 before it.
+    """
+    a, b = WAIT_PRIOR[kind]
+    w, t = _WAIT[:, None], WITHIN[None, :]
+    log_prior = ((a - 1) * np.log(_WAIT) + (b - 1) * np.log1p(-_WAIT))[:, None] + np.zeros(WITHIN.size)
+    shape = 1.0 / (level[1] ** 2 + KIND_LEVEL_SD**2)
+    n_before, due_before = before
+    orders, plain = after[0][:hours_in], after[1][:hours_in]
+    hour = np.arange(orders.size)
+    step = np.clip(hour[:, None] + 1, 0, WITHIN) - np.clip(hour[:, None], 0, WITHIN)  # (n, n_T) hours of T
+    mean = (1 - w)[None] * plain[:, None, None] + w[None] * due * (step / WITHIN)[:, None, :]
+    fit = n_before * np.log1p(-w) + (orders[:, None, None] * np.log(np.maximum(mean, 1e-9))).sum(0)
+    total = (1 - w) * due_before + mean.sum(0)
+    fit = log_prior + fit - (shape + n_before + orders.sum()) * np.log(shape / level[0] + total)
+    weight = np.exp(fit - fit.max())
+    weight /= weight.sum()
+    share = float((weight * w).sum())
+    hours = np.arange(_HOURS_IN + 1)
+    come = np.einsum("wt,ht->h", weight * w, np.clip(hours[:, None] / t, 0.0, 1.0))
+    return Waiting(share, float(np.sqrt(max((weight * w**2).sum() - share**2, 0.0))), come)
+
+
+def returns(counts: Floats, exposed: Floats, told: Floats) -> Returns:
+    """Share that comes back, from counts by age of the click.
+
+    Parameters
+    ----------
+    counts
+        (n_ages,) orders that came back at age 1, 2, ...
+    exposed
+        (n_ages,) orders in the long run of clicks that are of that age now.
+    told
+        (n_ages,) delay law F of the orders themselves.
+    """
+    n = counts.size
+    hours = np.arange(n)
+    step = np.diff(told, prepend=0.0)
+    at_risk = np.cumsum(exposed[::-1])[::-1]
+    laws = np.where(hours >= LATEST_RETURN, 1.0, 1 - np.exp(-hours / RETURN_HOURS[:, None]))
+    reach = min(n, 2 * LATEST_RETURN)
+    fit, shares = np.empty(RETURN_HOURS.size), np.empty(RETURN_HOURS.size)
+    shape = RETURN_WORTH + float(counts.sum())
+    for k, law in enumerate(laws):
+        by_age = np.convolve(step[:reach], np.diff(law, prepend=0.0)[:reach])[:reach] * at_risk[:reach]
+        rate = RETURN_WORTH / RETURN_MEAN + float(by_age.sum())
+        seen = counts[:reach] > 0
+        fit[k] = float(counts[:reach][seen] @ np.log(np.maximum(by_age[seen], 1e-12))) - shape * np.log(rate)
+        shares[k] = shape / rate
+    weight = np.exp(fit - fit.max())
+    weight /= weight.sum()
+    share = float(weight @ shares)
+    spread = float(np.sqrt(weight @ (shares - share) ** 2 + share**2 / shape))
+    return Returns(min(share, 0.5), spread, weight @ laws, float(counts.sum()))
+
+
+def paid(orders: float, balances: Floats, hours_in: int) -> Waiting:
+    """Share of balances that are paid in the burst, from (n,) balances by hour since it began of so many orders."""
+    a, b = PAID_PRIOR
+    f, t = (np.arange(40) + 0.5)[:, None] / 40.0, WITHIN[None, :]
+    seen = balances[:hours_in]
+    hour = np.arange(seen.size)
+    step = np.clip(hour[:, None] + 1, 0, WITHIN) - np.clip(hour[:, None], 0, WITHIN)
+    mean = orders * f[None] * (step / WITHIN)[:, None, :]
+    fit = (seen[:, None, None] * np.log(np.maximum(mean, 1e-9))).sum(0) - mean.sum(0)
+    fit = fit + (a - 1) * np.log(f) + (b - 1) * np.log1p(-f)
+    weight = np.exp(fit - fit.max())
+    weight /= weight.sum()
+    share = float((weight * f).sum())
+    hours = np.arange(_HOURS_IN + 1)
+    come = np.einsum("ft,ht->h", weight * f, np.clip(hours[:, None] / t, 0.0, 1.0))
+    return Waiting(share, float(np.sqrt(max((weight * f**2).sum() - share**2, 0.0))), come)
+
+
+def deposit(orders: float, ratio: float) -> float:
+    """Share of an order's value that is paid with it: the ratio of money to orders where it speaks of a deposit.
+
+    `ratio` is money over the value of so many orders, against what other phases show. Two beliefs are averaged: all is
+    paid at once (the ratio is 1 but for the spread of baskets), or a part of it, whatever part.
+    """
+    if orders < 3 or not np.isfinite(ratio):
+        return 1.0
+    sd = 0.5 / np.sqrt(orders)
+    whole = 0.7 * np.exp(-0.5 * ((ratio - 1) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+    part = 0.3 / 0.85 if 0.02 < ratio < 0.9 else 0.0
+    if part == 0.0:
+        return 1.0
+    return float((whole + part * ratio) / (whole + part))
