@@ -1,17 +1,16 @@
-"""Bids: every unit of the hour's plan with its reason, and a person's yes or no to a plan that waits."""
+"""Bids: every unit of the hour's plan, what is expected of it, why, and who holds it."""
 
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from dashboard import blocks, charts, figures, session
+from dashboard import answers, blocks, charts, figures
 from dashboard.reasons import with_reasons
 from dashboard.session import Sight
 from dashboard.words import NOTHING, count, formula_safe, money, number, plain
-from domain.errors import PredictionError, SteadyBidError
+from domain.errors import PredictionError
 from domain.plans import Action, BidPlan, Decision, DecisionState
-from engine.hourly import approve
 
 _ACTIONS = {
     Action.SET: "new bid",
@@ -20,6 +19,8 @@ _ACTIONS = {
     Action.HOLD: "hold",
     Action.BID_UNKNOWN: "bid unknown",
 }
+#: Choice beside the actions: units that somebody holds.
+_BY_PERSONS = "held by a person"
 _ORDERS = {
     "largest spend first": ("spend", True),
     "largest change first": ("size", True),
@@ -31,7 +32,7 @@ _ORDERS = {
 #: Columns of the file that can be downloaded.
 _CSV = (
     "unit_id", "campaign", "what", "live_bid_cpc", "bid_cpc", "click_value", "theta", "evidence_clicks",
-    "spend", "clicks", "orders", "gmv", "limit", "reason",
+    "spend", "clicks", "orders", "gmv", "limit", "held_by", "reason",
 )  # fmt: skip
 _BECAME = {
     DecisionState.OPEN: "is stored and on its way out",
@@ -61,12 +62,19 @@ def show(seen: Sight) -> None:
         .alias("unit"),
         pl.col("reason").str.splitn(": ", 2).struct.field("field_1").fill_null(pl.col("reason")).alias("why"),
     )
+    units = units.join(_held(seen, plan), on="unit_id", how="left", maintain_order="left")
     blocks.headline(*_headline(seen, plan, decision, units))
     if decision is None:
         st.info("A preview: nothing of this is stored or sent. Nothing has been decided for this account yet.", icon=":material/visibility:")  # fmt: skip
     if decision is not None and decision.state is DecisionState.AWAITING:
-        _confirm(seen, decision)
-    _table(seen, plan, units)
+        answers.to_plan(seen, decision)
+    _table(seen, plan, decision, units)
+
+
+def _held(seen: Sight, plan: BidPlan) -> pl.DataFrame:
+    """Who holds a unit of the plan: ``unit_id``, ``held_by``, and ``once`` where it is for this hour's plan only."""
+    held = seen.workspace.held_units(seen.account.name, plan.hour, known_at=seen.cut)
+    return held.select("unit_id", pl.col("author").alias("held_by"), pl.col("hour").is_not_null().alias("once"))
 
 
 def _preview(seen: Sight) -> BidPlan | None:
@@ -92,7 +100,7 @@ def _headline(seen: Sight, plan: BidPlan, decision: Decision | None, units: pl.D
     n = dict(units["what"].value_counts().iter_rows())
     moved = int(n.get("new bid", 0)) + int(n.get("pause", 0))
     unknown = int(n.get("bid unknown", 0))
-    state = "would be decided" if decision is None else _BECAME[decision.state]
+    state = "would be decided" if decision is None else _became(seen, decision)
     under = f"{plain(seen.account.name)} · plan for {seen.when(plan.hour.start)}, {state} · {plain(plan.reason)}"
     if unknown and not moved:
         return f"{count(unknown, 'bid')} advised; the live bids are unknown, so none can be sent", under
@@ -100,48 +108,21 @@ def _headline(seen: Sight, plan: BidPlan, decision: Decision | None, units: pl.D
     return f"{moved:,} of {count(units.height, 'bid')} change" + (f" ({rest})" if rest else ""), under
 
 
-def _confirm(seen: Sight, decision: Decision) -> None:
-    """A person's yes or no; both need a name, which is stored."""
+def _became(seen: Sight, decision: Decision) -> str:
     row = seen.decisions.filter(pl.col("hour") == decision.hour.start).row(0, named=True)
-    with st.container(border=True):
-        if row["approved_at"] is not None:
-            st.write(f"**{plain(row['approved_by'])} approved this plan** at {seen.when(row['approved_at'])}; it goes out with the next run of its hour.")  # fmt: skip
-            return
-        until = row["expires_at"] or decision.hour.end
-        total = row["expected_spend"]
-        st.write(f"**This plan waits for you** until {seen.when(until)}: {money(total, seen.currency, 0)} of expected spend in the hour. Without an answer nothing is sent.")  # fmt: skip
-        name = st.text_input("Your name", key="approver", max_chars=80, placeholder="who approves or holds").strip()
-        yes, no, _ = st.columns([1, 1, 4])
-        said_yes = yes.button("Approve and send", type="primary", disabled=not name, width="stretch")
-        said_no = no.button("Hold all bids", disabled=not name, width="stretch")
-        if not name:
-            st.caption("Give your name first; it is stored with the answer.")
-        if said_yes or said_no:
-            _answer(seen, decision, name, yes=said_yes)
+    by = str(row["claimed_by"] or "")
+    if decision.state is DecisionState.SHADOW and by.startswith("held by"):
+        return f"is {plain(by)}: nothing of it was sent"
+    return _BECAME[decision.state]
 
 
-def _answer(seen: Sight, decision: Decision, name: str, *, yes: bool) -> None:
-    account = seen.account.name
-    try:
-        if yes:
-            came = approve(seen.workspace, account, decision.hour, name, session.SystemClock(), patience_seconds=10)
-            words = came.words
-        else:
-            seen.workspace.journal(account).hold(decision.hour, name, session.now())
-            words = "held: the live bids stay as they are"
-    except SteadyBidError as error:
-        st.error(plain(error), icon=":material/error:")
-        return
-    st.toast(plain(words), icon=":material/check:")
-    st.rerun()
-
-
-def _table(seen: Sight, plan: BidPlan, units: pl.DataFrame) -> None:
+def _table(seen: Sight, plan: BidPlan, decision: Decision | None, units: pl.DataFrame) -> None:
     search, campaign, action, order = st.columns([3, 2, 2, 2])
     wanted = search.text_input("Search", placeholder="unit, campaign or reason", key="search").strip()
     campaigns = units["campaign"].drop_nulls().unique().sort().to_list()
     one = campaign.selectbox("Campaign", [None, *campaigns], format_func=lambda c: "all" if c is None else c)
-    what = action.selectbox("What happens", [None, *sorted(units["what"].unique())], format_func=lambda a: a or "all")
+    kinds = [*sorted(units["what"].unique()), *([_BY_PERSONS] if units["held_by"].count() else [])]
+    what = action.selectbox("What happens", [None, *kinds], format_func=lambda a: a or "all")
     by, down = _ORDERS[order.selectbox("Order", list(_ORDERS))]
     rows = units
     if wanted:
@@ -150,28 +131,34 @@ def _table(seen: Sight, plan: BidPlan, units: pl.DataFrame) -> None:
     if one is not None:
         rows = rows.filter(pl.col("campaign") == one)
     if what is not None:
-        rows = rows.filter(pl.col("what") == what)
+        rows = rows.filter(pl.col("held_by").is_not_null() if what == _BY_PERSONS else pl.col("what") == what)
     rows = rows.sort(by, descending=down, nulls_last=True)
     if not rows.height:
         st.caption("No unit fits. Clear the search or choose another campaign.")
         return
+    shown = _columns(seen)
+    if not units["held_by"].count():
+        del shown["held_by"]
     picked = st.dataframe(
-        rows.select(list(_columns(seen))),
-        column_config=_columns(seen),
+        rows.select(list(shown)),
+        column_config=shown,
         hide_index=True,
         width="stretch",
         height=min(600, 38 + 35 * rows.height),
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
         key=f"units-{seen.account.name}-{plan.hour}",
         placeholder=NOTHING,
     )
     chosen = picked["selection"]["rows"] if isinstance(picked, dict) else []
     _download(seen, plan, rows)
-    if chosen and chosen[0] < rows.height:
+    chosen = [row for row in chosen if row < rows.height]
+    if not chosen:
+        st.caption(f"{count(rows.height, 'unit')}. Select a row to see one unit in full, with the history of its bids; select rows to hold, release or approve them.")  # fmt: skip
+        return
+    answers.to_units(seen, decision, rows[chosen])
+    if len(chosen) == 1:
         _unit(seen, rows.row(chosen[0], named=True))
-    else:
-        st.caption(f"{count(rows.height, 'unit')}. Select a row to see one unit in full, with the history of its bids.")
 
 
 def _columns(seen: Sight) -> dict[str, Any]:
@@ -187,6 +174,7 @@ def _columns(seen: Sight) -> dict[str, Any]:
         "change": figure("change", format="%+.0f %%", width=70),
         "spend": figure("spend", format="%.2f", width=75, help=expected),
         "gmv": figure("gmv", format="%.2f", width=80, help="Expected of these clicks, sooner or later."),
+        "held_by": text("held by", width=90, help="Who keeps its live bid from being changed."),
         "why": text("why", width=900, help="Select a row to read it in full."),
     }
 

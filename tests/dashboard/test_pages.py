@@ -282,6 +282,55 @@ def test_an_answer_that_comes_too_late_is_refused_in_words(
     assert decision.state is not DecisionState.PUBLISHED
 
 
+def select(test: AppTest, workspace: Workspace, *rows: int) -> AppTest:
+    """Select rows of the table of bids, by their places."""
+    newest = Views(workspace).latest("shop")
+    assert newest is not None
+    test.session_state[f"units-shop-{newest.hour}"] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    return test.run()
+
+
+def test_units_are_held_and_released_under_a_name_and_the_next_plan_says_so(
+    page: Open, workspace: Workspace, next_hour: Hour
+) -> None:
+    test = select(page("bids"), workspace, 0, 2)
+    assert not test.exception
+    assert next(b for b in test.button if b.label == "Hold these 2 units").disabled
+    test.text_input(key="holder").set_value("Ana")
+    test = press(test.run(), "Hold these 2 units")
+    assert not test.exception
+    held = workspace.held_units("shop")
+    assert held["author"].to_list() == ["Ana", "Ana"]
+    shown = test.dataframe[0].value
+    assert (shown["held_by"] == "Ana").sum() == 2
+    run_hour(workspace, "shop", next_hour, clock=FixedClock(next_hour.start))
+    test = page("bids")
+    shown = test.dataframe[0].value
+    assert set(shown[shown["held_by"] == "Ana"]["why"]) == {"held by Ana"}
+    first = shown["held_by"].tolist().index("Ana")
+    test = select(test, workspace, first)
+    assert any("Held by Ana" in t for t in texts(test))
+    test.text_input(key="holder").set_value("Ben")
+    press(test.run(), "Release this unit")
+    assert workspace.held_units("shop").height == 1
+
+
+def test_some_units_of_a_plan_that_waits_are_approved_alone(page: Open, workspace: Workspace, waiting: Hour) -> None:
+    test = page("bids")
+    row = test.dataframe[0].value["what"].tolist().index("new bid")
+    test.text_input(key="approver").set_value("Ana")
+    test = press(select(test.run(), workspace, row), "Approve and send only this unit")
+    assert not test.exception
+    decision = workspace.journal("shop").find(waiting)
+    assert decision is not None
+    changed = decision.plan.units.filter(pl.col("action").cast(pl.String).is_in(["set", "pause"]))
+    assert workspace.held_units("shop", waiting).height == changed.height - 1
+    assert workspace.held_units("shop").is_empty()  # for this hour's plan only
+    approval = workspace.journal("shop").approval(waiting)
+    assert approval is not None
+    assert approval.who == "Ana"
+
+
 # -- merchant -----------------------------------------------------------------------------------------------------
 
 
