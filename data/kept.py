@@ -5,6 +5,7 @@ and, what only a simulation knows, what others would have come to in the same ho
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -65,6 +66,7 @@ def forget(workspace: Workspace, account: str) -> bool:
             connection.execute(table.delete().where(table.c.account == account))
         connection.execute(accounts.delete().where(accounts.c.name == account))
     stop_file(workspace.home, account).unlink(missing_ok=True)
+    shutil.rmtree(workspace.home / "marts" / account, ignore_errors=True)
     return True
 
 

@@ -6,7 +6,6 @@ thread. Fact files never change, so an answer holds until the list of files does
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from data.database import Instant
 from data.ingest import FACT_TABLE
 from data.localtime import periods
+from data.marts import Kept, Marts
 from data.schema import calendar_edits, decisions, files, hold_edits, mode_edits, target_edits
 from data.workspace import Workspace
 from domain.plans import PLAN, BidPlan, Decision
@@ -23,6 +23,14 @@ from domain.tables import GRAIN, REPORT, UTC_TIME, empty
 from domain.time import Hour
 
 _SUMS = ("impressions", "clicks", "spend", "orders", "gmv")
+_UNIT_ROWS = "unit_rows"
+_CAMPAIGN_ROWS = {
+    "campaign": pl.String(),
+    "start_utc": UTC_TIME,
+    "grain": GRAIN,
+    **{name: pl.Float64() for name in _SUMS},
+    "daily_budget": pl.Float64(),
+}
 #: Which report tells of a campaign's totals, best first.
 _TOTALS = ("campaign", "targeting", "advertised_product", "placement", "search_term")
 
@@ -61,22 +69,14 @@ _UNIT = """
 _BEGINNING, _END_OF_TIME = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """An answer, the files it was made of, and what else it depends on."""
-
-    files: tuple[str, ...]
-    rest: tuple[str, ...]
-    rows: pl.DataFrame
-
-
 class Views:
     """Read models of a workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._local = threading.local()
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._kept: dict[tuple[str, str], Kept] = {}
+        self._marts = Marts(workspace.home)
 
     def series(
         self,
@@ -207,11 +207,19 @@ class Views:
         owner = self._workspace.account(account)
         return "|".join(map(str, (*found, owner.mode.value, owner.timezone, owner.currency)))
 
+    def build_marts(self, account: str) -> int:
+        """Put the account's sums by campaign and hour by for other processes; gives the number of their rows."""
+        count = 0
+        for table, make in ((_UNIT_ROWS, self._reported), (FACT_TABLE, self._imported)):
+            count += self._cached(account, table, None, make).height
+            self._marts.save(account, table, self._kept[account, table])
+        return count
+
     # -- parts --------------------------------------------------------------------------------------------------
 
     def _campaign_rows(self, account: str, at: datetime | None) -> pl.DataFrame:
         """Rows by campaign, start and grain: campaign, start_utc, grain, sums, daily_budget."""
-        reported = self._cached(account, "unit_rows", at, self._reported)
+        reported = self._cached(account, _UNIT_ROWS, at, self._reported)
         imported = self._cached(account, FACT_TABLE, at, self._imported)
         return pl.concat([reported, imported])
 
@@ -241,19 +249,23 @@ class Views:
         rest = (self._workspace.account(account).timezone, str(at), *units)
         key = (account, table if at is None else f"{table} (past)")  # the past does not push out the present
         kept = self._kept.get(key)
+        if kept is None and at is None:
+            kept = self._marts.load(account, table, _CAMPAIGN_ROWS)
+            if kept is not None:
+                self._kept[key] = kept
         if kept is not None and (kept.files, kept.rest) == (live, rest):
             return kept.rows
         until = at or _END_OF_TIME
         if not live:
             rows = _nothing()
-        elif table == "unit_rows" and kept is not None and kept.rest == rest and live[: len(kept.files)] == kept.files:
+        elif table == _UNIT_ROWS and kept is not None and kept.rest == rest and live[: len(kept.files)] == kept.files:
             fresh = list(live[len(kept.files) :])
             query = "select min(start_utc) from read_parquet($files)"
             since = self._connection().sql(query, params={"files": fresh}).fetchall()[0][0] or _END_OF_TIME
             rows = pl.concat([kept.rows.filter(pl.col("start_utc") < since), make(account, list(live), until, since)])
         else:
             rows = make(account, list(live), until, _BEGINNING)
-        self._kept[key] = _Kept(live, rest, rows)
+        self._kept[key] = Kept(live, rest, rows)
         return rows
 
     def _files(self, account: str, table: str) -> list[str]:
@@ -281,9 +293,7 @@ class Views:
 
 
 def _nothing() -> pl.DataFrame:
-    sums = {n: pl.Float64() for n in _SUMS}
-    columns = {"campaign": pl.String(), "start_utc": UTC_TIME, "grain": GRAIN, **sums, "daily_budget": pl.Float64()}
-    return pl.DataFrame(schema=columns)
+    return pl.DataFrame(schema=_CAMPAIGN_ROWS)
 
 
 def _ratio(above: str, below: str) -> pl.Expr:

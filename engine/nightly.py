@@ -2,8 +2,9 @@
 
     waiting plans whose hour is over ─> expire
     many small fact files ───────────> few large ones
-    the coming hour ─────────────────> rehearsed: model fitted, plan made, nothing stored; what would fail in the
-                                       morning is told at night
+    sums by campaign and hour ───────> put by (marts), so that pages open fast
+    the coming hour ─────────────────> rehearsed: model fitted anew from all facts, plan made, nothing stored; what
+                                       would fail in the morning is told at night
     files that nothing names ────────> swept, once for the workspace
 
 Nothing is kept that could not be made again: models are fitted from the facts, which stay.
@@ -11,7 +12,7 @@ Nothing is kept that could not be made again: models are fitted from the facts, 
 
 from dataclasses import dataclass
 
-from data import Workspace
+from data import Views, Workspace
 from domain.account import Mode
 from domain.errors import SteadyBidError
 from domain.plans import DecisionState
@@ -31,6 +32,8 @@ class NightOutcome:
         Plans whose wait for a person was ended.
     compacted
         Fact files that were put into larger ones.
+    summed
+        Sums by campaign and hour that were put by for the pages.
     n_units
         Units that the rehearsed plan covers.
     status
@@ -44,6 +47,7 @@ class NightOutcome:
     account: str
     expired: int
     compacted: int
+    summed: int
     n_units: int
     status: str | None
     problem: str | None
@@ -56,6 +60,7 @@ class NightOutcome:
             return f"the coming hour would fail: {self.problem}"
         done = [f"rehearsed {self.n_units} units ({self.status})"]
         done += [f"{self.expired} waiting plans expired"] if self.expired else []
+        done += [f"{self.summed:,} sums put by for the pages"] if self.summed else []
         done += [f"{self.compacted} fact files put together"] if self.compacted else []
         return ", ".join(done)
 
@@ -86,18 +91,21 @@ def run_night(workspace: Workspace, account: str, clock: Clock) -> NightOutcome:
     owner = workspace.account(account)
     expired = workspace.journal(account, clock).expire(now)
     compacted = workspace.compact(account, now)
+    summed = Views(workspace).build_marts(account)
     hour = Hour.containing(now, owner.tz)
     try:
         seen = preview(workspace, account, hour)
     except SteadyBidError as error:
-        return NightOutcome(account, expired, compacted, 0, None, f"{type(error).__name__}: {error}")
+        return NightOutcome(account, expired, compacted, summed, 0, None, f"{type(error).__name__}: {error}")
     notes = list(seen.notes)
     if owner.mode is Mode.PAUSED:
         notes.append("the account is paused: nothing will be decided until it is resumed")
     waiting = [u for u in workspace.journal(account).unfinished(hour) if u.state is DecisionState.OPEN]
     if waiting:
         notes.append(f"{len(waiting)} plans of earlier hours were not brought to an end; the next run does")
-    return NightOutcome(account, expired, compacted, seen.plan.units.height, seen.plan.status.value, None, tuple(notes))
+    return NightOutcome(
+        account, expired, compacted, summed, seen.plan.units.height, seen.plan.status.value, None, tuple(notes)
+    )
 
 
 def tidy(workspace: Workspace, clock: Clock) -> Tidied:
