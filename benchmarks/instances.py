@@ -15,12 +15,44 @@ from domain.problem import Problem, RowKind, Rows
 CHUNK = 50_000
 
 
-def tables(rng: np.random.Generator, units: int, levels: int) -> dict[str, np.ndarray]:
-    """float32 response tables (units, levels), per-unit click value and cvr, and the landscapes they sample."""
+#: Positions of a page, best first: clicks against the last one, price that holds it against the last one, and what a
+#: click is worth against the mean, which draws of `tables` spread between units.
+SLOT_CLICKS, SLOT_PRICE, SLOT_WORTH = (4.0, 2.5, 1.6, 1.0), (3.0, 1.9, 1.3, 1.0), (0.9, 1.0, 1.05, 1.05)
+
+
+def paged(
+    bid: np.ndarray, median: np.ndarray, spread: np.ndarray, offers: np.ndarray, worth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clicks, spend and worth of the clicks (1 = that of a mean click) of bids (units, m) on a page of four positions.
+
+    Position j costs ``median SLOT_PRICE_j exp(spread Z)`` a click with one normal Z for the page, and a bid gets the best
+    one that it can pay. `worth` (units,) is the power of each unit's SLOT_WORTH.
+    """
+    s = spread[:, None]
+    clicks, spend, value = np.zeros_like(bid), np.zeros_like(bid), np.zeros_like(bid)
+    won_above, paid_above = 0.0, 0.0
+    for rate, dearer, gain in zip(SLOT_CLICKS, SLOT_PRICE, SLOT_WORTH, strict=True):
+        price = median[:, None] * dearer
+        z = (np.log(np.maximum(bid, 1e-300)) - np.log(price)) / s
+        won, paid = ndtr(z), ndtr(z - s)
+        here = offers[:, None] * rate * (won - won_above)
+        clicks += here
+        spend += offers[:, None] * rate * price * np.exp(s**2 / 2) * (paid - paid_above)
+        value += here * gain ** worth[:, None]
+        won_above, paid_above = won, paid
+    return clicks, spend, value
+
+
+def tables(rng: np.random.Generator, units: int, levels: int, *, positions: bool = False) -> dict[str, np.ndarray]:
+    """float32 response tables (units, levels), per-unit click value and cvr, and the landscapes they sample.
+
+    With `positions` the landscapes are pages (`paged`), whose clicks are worth more or less by position.
+    """
     out = {name: np.empty((units, levels), np.float32) for name in ("bids", "clicks", "spend", "gmv", "orders")}
     value, cvr = np.empty(units), np.empty(units)
     landscape = {name: np.empty(units) for name in ("median", "spread", "offers")}
     grid = np.linspace(-2.5, 2.5, levels)
+    landscape["worth"] = np.zeros(units)
     for at in range(0, units, CHUNK):
         part = slice(at, min(at + CHUNK, units))
         n = part.stop - part.start
@@ -37,18 +69,26 @@ def tables(rng: np.random.Generator, units: int, levels: int) -> dict[str, np.nd
         out["spend"][part] = (offers * median * np.exp(spread**2 / 2))[:, None] * ndtr(z - spread[:, None])
         out["gmv"][part] = value[part, None] * clicks
         out["orders"][part] = cvr[part, None] * clicks
+        if positions:
+            landscape["worth"][part] = rng.normal(0.5, 1, n)
+            bid = median[:, None] * np.exp(grid)
+            clicks, spend, gained = paged(bid, median, spread, offers, landscape["worth"][part])
+            out["clicks"][part], out["spend"][part] = clicks, spend
+            out["gmv"][part], out["orders"][part] = value[part, None] * gained, cvr[part, None] * gained
+            for name in ("clicks", "spend", "gmv", "orders"):
+                np.maximum.accumulate(out[name][part], axis=1, out=out[name][part])
     return {**out, **landscape, "value": value, "cvr": cvr}
 
 
 @njit(cache=True)
-def _answers(spend, gain, price, leaf, n_groups, columns, out):
-    """Sums per group of the columns at each unit's best level of gain_i clicks - price_i spend."""
+def _answers(spend, lift, price, leaf, n_groups, columns, out):
+    """Sums per group of the columns at each unit's best level of gmv + lift_i clicks - price_i spend."""
     n, levels = spend.shape
-    clicks = columns[1]
+    clicks, gmv = columns[1], columns[2]
     for i in range(n):
         best, at = 0.0, -1
         for level in range(levels):
-            z = gain[i] * clicks[i, level] - price[i] * spend[i, level]
+            z = gmv[i, level] + lift[i] * clicks[i, level] - price[i] * spend[i, level]
             if z > best:
                 best, at = z, level
         if at >= 0:
@@ -56,10 +96,12 @@ def _answers(spend, gain, price, leaf, n_groups, columns, out):
                 out[leaf[i], j] += columns[j][i, at]
 
 
-def instance(units: int, campaigns: int, kind: str, levels: int = 20, seed: int = 0) -> Problem:
+def instance(
+    units: int, campaigns: int, kind: str, levels: int = 20, seed: int = 0, *, positions: bool = False
+) -> Problem:
     """T0: a budget or an ROI row per campaign and an account budget; T1: budget or ROI, and a CPC row, each."""
     rng = np.random.default_rng(seed)
-    t = tables(rng, units, levels)
+    t = tables(rng, units, levels, positions=positions)
     # A few units hang on the account itself, so that its row can bind beside that of a single campaign.
     grouped = units - units // 50
     leaf = np.zeros(units, np.int32)
@@ -81,12 +123,11 @@ def instance(units: int, campaigns: int, kind: str, levels: int = 20, seed: int 
     columns = (t["spend"], t["clicks"], t["gmv"], t["orders"])
     for _ in range(4 if kind == "t1" else 1):
         sums[:] = 0.0
-        gain = t["value"] + (lift * kappa)[leaf]
-        _answers(t["spend"], gain, (theta + lift)[leaf], leaf, k, columns, sums)
+        _answers(t["spend"], (lift * kappa)[leaf], (theta + lift)[leaf], leaf, k, columns, sums)
         kappa = sums[:, 0] / np.maximum(sums[:, 1], 1e-12)
     # The campaigns' own rows at their own price, the account's at the price in force.
     used = np.zeros((k, 4))
-    _answers(t["spend"], t["value"] + (lift * kappa)[leaf], (own + lift)[leaf], leaf, k, columns, used)
+    _answers(t["spend"], (lift * kappa)[leaf], (own + lift)[leaf], leaf, k, columns, used)
     rows: list[tuple[RowKind, int, float, float]] = []
     for g in range(1, k):
         move = 1 + 0.02 * rng.standard_normal()

@@ -27,13 +27,18 @@ def row_name(problem: Problem, row: int) -> str:
     return f"{_ROW[kind]} of {amount(float(number))} on {problem.groups.names[int(rows.group[row])]}"
 
 
-def shadow_price_in_words(problem: Problem, row: int, price: float) -> str:
-    """What one more unit of a row's right side is worth."""
+def shadow_price_in_words(problem: Problem, row: int, price: float, spend: float) -> str:
+    """What relaxing a row is worth: 100 more budget, or a ratio target eased by 1 %; `spend` is the group's own."""
     gain = "gmv" if problem.value is None else "value"
-    kind = RowKind(int(problem.rows.kind[row]))
+    rows, kind, name = problem.rows, RowKind(int(problem.rows.kind[row])), row_name(problem, row)
     if kind is RowKind.BUDGET:
-        return f"one more 100 of {row_name(problem, row)} buys {amount(100 * price)} {gain}"
-    return f"100 of money-equivalent leeway in the {row_name(problem, row)} would buy {amount(100 * price)} {gain}"
+        return f"one more 100 of {name} buys {amount(100 * price)} {gain}"
+    target, right = float(rows.target[row]), float(rows.right[row])
+    if kind is RowKind.ROI:
+        eased, leeway = target * 0.99, 0.01 * target * spend
+    else:  # a tight row's target times clicks or orders is what was spent less the right side
+        eased, leeway = target * 1.01, 0.01 * max(spend - right, 0.0)
+    return f"easing the {name} by 1 % to {amount(eased)} buys {amount(price * leeway)} {gain}"
 
 
 def answer_in_words(
@@ -52,7 +57,8 @@ def answer_in_words(
         return "no target binds: every unit stands at its best level"
     worth = multipliers * np.where(binds, 1.0, 0.0)
     top = np.argsort(-worth * np.maximum(spend[problem.rows.group], 1e-12), kind="stable")[:2]
-    told = "; ".join(shadow_price_in_words(problem, int(r), float(worth[r])) for r in top if worth[r] > 0)
+    prices = ((int(r), float(worth[r]), float(spend[problem.rows.group[r]])) for r in top if worth[r] > 0)
+    told = "; ".join(shadow_price_in_words(problem, *three) for three in prices)
     if status is Status.STARVED:
         best = _steepest(problem)
         return f"next to nothing can be bought: the best unit returns {best:.2f} per unit of spend; {told}"
