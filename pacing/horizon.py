@@ -33,6 +33,10 @@ from domain.time import ONE_HOUR, Hour, day_start
 from pacing.ledger import Ledger
 
 MAX_BINS = 12
+#: Cells that a program holds at most, as long as each unit has one; many units share fewer bins of hours.
+MOST_CELLS = 4_000_000
+#: Table entries from which on single precision does: its rounding is a thousandth of what a forecast knows.
+SINGLE_FROM = 40_000_000
 #: Memory of a standing ratio target on ordinary days.
 EVERGREEN = timedelta(days=7)
 
@@ -146,14 +150,15 @@ def build(
     )
     rows = [r for t in targets for r in _place(t, groups, segments, ledger, calendar, tz, traffic_share)]
     placed = [(row, position) for row, segment in rows for position in place(row.group, segment)]
+    single = outlook.bids.size * n_bins >= SINGLE_FROM
     problem = Problem(
-        bids=np.repeat(outlook.bids, n_bins, axis=0),
-        clicks=_cells(outlook.clicks, click_w),
-        spend=_cells(outlook.spend, spend_w),
-        gmv=_cells(outlook.gmv, gmv_w),
+        bids=np.repeat(outlook.bids.astype(np.float32) if single else outlook.bids, n_bins, axis=0),
+        clicks=_cells(outlook.clicks, click_w, single),
+        spend=_cells(outlook.spend, spend_w, single),
+        gmv=_cells(outlook.gmv, gmv_w, single),
         groups=Groups(tree[0], tree[1], leaf),
         rows=Rows.of(*((_ROW_KIND[r.target.kind], g, r.target.value, r.right) for r, g in placed)),
-        orders=_cells(outlook.orders, gmv_w) if any(t.kind is TargetKind.CPA for t in targets) else None,
+        orders=_cells(outlook.orders, gmv_w, single) if any(t.kind is TargetKind.CPA for t in targets) else None,
     )
     free = uncovered(targets, groups)
     if least_return > 0 and free.any():
@@ -201,7 +206,8 @@ def _bins(outlook: Outlook, segments: Sequence[_Segment]) -> tuple[NDArray[np.in
     """Bin of each hour (-1: not planned), number of bins, bin of the first hour."""
     ratio = outlook.value / outlook.price
     bins = np.full(len(outlook.hours), -1, np.intp)
-    per_segment = max(1, MAX_BINS // max(1, len(segments)))
+    most = max(1, min(MAX_BINS, MOST_CELLS // max(1, outlook.n_units)))
+    per_segment = max(1, most // max(1, len(segments)))
     first = 0
     for segment in segments:
         inside = ratio[segment.hours]
@@ -229,8 +235,10 @@ def _weights(outlook: Outlook, bins: NDArray[np.intp], n_bins: int) -> tuple[Flo
     return (traffic * outlook.price) @ member, (traffic * outlook.value) @ member, traffic @ member
 
 
-def _cells(table: Floats, weight: Floats) -> Floats:
+def _cells(table: Floats, weight: Floats, single: bool) -> NDArray[np.floating]:
     """(n_units * n_bins, n_levels) table of the cells."""
+    if single:
+        table, weight = table.astype(np.float32), weight.astype(np.float32)  # pyright: ignore[reportAssignmentType]
     return (table[:, None, :] * weight[:, :, None]).reshape(-1, table.shape[1])
 
 

@@ -225,3 +225,20 @@ def test_units_under_a_ratio_target_may_be_subsidised_by_the_pool(make_outlook, 
     inside = groups.members(groups.index("campaign:C0"))
     assert found.theta[inside].min() < 1.0
     assert found.theta[~inside].min() >= 1.0
+
+
+def test_a_wide_account_is_planned_in_fewer_bins_and_single_precision_at_the_same_price(
+    make_outlook, make_known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = make_known(n_units=60)
+    outlook, groups = _outlook_for(make_outlook, known, n_units=60), Groups.from_units(known.units)
+    goals, calendar = Goals(targets=(Target(BUDGET, 3000.0), Target(ROI, 2.5))), _calendar(known)
+    whole = RecedingHorizon(AutoSolver()).targets(known, outlook, goals, calendar, groups)
+    monkeypatch.setattr("pacing.horizon.MOST_CELLS", 60)
+    monkeypatch.setattr("pacing.horizon.SINGLE_FROM", 1)
+    program = build(outlook, goals, calendar, groups, Ledger(known, outlook, groups), known.account.tz)
+    assert program.n_bins == 1
+    assert program.problem.spend.dtype == np.float32
+    coarse = RecedingHorizon(AutoSolver()).targets(known, outlook, goals, calendar, groups)
+    # one bin takes all hours for alike: the price moves by what their ratios of value to price differ
+    np.testing.assert_allclose(coarse.theta, whole.theta, rtol=0.08)

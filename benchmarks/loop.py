@@ -1,0 +1,203 @@
+"""Times one hour of the loop by its parts: rows read, outlook, prices of money, bids, review, bids written.
+
+    python -m benchmarks.loop --units 10000 --json out.json
+    python -m benchmarks.loop --units 1000000 --hours-ahead 24
+
+The unit of work is the decision of one hour of a promotion that runs since 48 hours: units of heavy-tailed traffic in
+campaigns of a hundred, a budget and an ROI target on the account. Every unit has a row for each of the last hours in
+which anybody looked at it, `--rows-per-unit` in the mean. Rows are read from a Parquet file and bids written to a CSV file.
+CPU seconds of this process, one thread, after one run that compiles; memory is the peak of the whole process.
+"""
+
+# ruff: noqa: E402 - the thread limits must stand before the libraries load
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import numpy as np
+import polars as pl
+
+from bidding import AutoSolver, Guardrails, ThetaPolicy
+from domain.account import Account
+from domain.goals import Goals, Target, TargetKind
+from domain.groups import Groups
+from domain.limits import BidLimits
+from domain.phases import Phase, PhaseKind, PromotionCalendar
+from domain.tables import ARRIVALS, BIDS, HOURS, PERFORMANCE, UNITS, BidTable, Known, Priors
+from domain.time import Hour, Window
+from pacing import Breaker, RecedingHorizon
+from predictors import SteadyModel
+
+START = Hour(datetime(2026, 11, 8, 16, tzinfo=UTC))
+PASSED = 48
+
+
+class Market:
+    """Columns of a made-up account; one seed, one account."""
+
+    def __init__(self, n_units: int, rows_per_unit: float, hours_ahead: int, seed: int = 1) -> None:
+        rng = np.random.default_rng(seed)
+        self.n = n_units
+        self.hour = START.plus(PASSED)
+        end = self.hour.plus(hours_ahead)
+        whole = [START.plus(h) for h in range(PASSED + hours_ahead)]
+        value = np.exp(rng.normal(4.5, 0.7, n_units))
+        cvr = 0.03 * np.exp(rng.normal(0, 0.4, n_units))
+        median = 0.25 * cvr * value * np.exp(rng.normal(0, 0.4, n_units))
+        size = np.exp(rng.normal(-0.5, 1.4, n_units))
+        bids = np.maximum(np.round(cvr * value / 4, 2), 0.05)
+        ids = pl.Series([f"U{i:07d}" for i in range(n_units)])
+        columns: dict[str, Any] = {
+            "unit_id": ids,
+            "campaign": pl.Series([f"C{i // 100:05d}" for i in range(n_units)]),
+            "price": value,
+            "prior_ctr": np.full(n_units, 0.02),
+            "prior_cvr": np.minimum(cvr * np.exp(rng.normal(0.1, 0.3, n_units)), 0.5),
+            "prior_order_value": value,
+        }
+        self.units = pl.DataFrame(
+            [pl.Series(k, columns.get(k, [None] * n_units), t, strict=False) for k, t in UNITS.items()]
+        )
+        day = 1 + 0.6 * np.sin((np.arange(len(whole)) - 6) * 2 * np.pi / 24)
+        self.priors = Priors(
+            hours=pl.DataFrame(
+                {
+                    "start_utc": [h.start for h in whole],
+                    "traffic": day,
+                    "cvr_factor": 1 + 0.2 * (np.arange(len(whole)) > PASSED),
+                    "price_factor": 1 + 0.3 * (np.arange(len(whole)) > PASSED) + 0.05 * np.sin(np.arange(len(whole))),
+                },
+                schema=dict(HOURS),
+            ),
+            clicks_per_hour=size,
+            price_median=median,
+            price_spread=np.full(n_units, 0.65),
+        )
+        chosen = rng.random((PASSED, n_units)) < rows_per_unit / PASSED
+        past, unit = np.nonzero(chosen)
+        clicks = rng.poisson(size[unit] * day[past] * 0.6 * PASSED / max(rows_per_unit, 1)).astype(np.float64)
+        orders = rng.binomial(clicks.astype(np.int64), cvr[unit]).astype(np.float64)
+        starts = np.array([h.start.replace(tzinfo=None) for h in whole], "datetime64[us]")
+        begun = pl.Series(starts[past]).dt.replace_time_zone("UTC")
+        self.rows = pl.DataFrame(
+            {
+                "unit": unit.astype(np.uint32),
+                "start_utc": begun,
+                "grain": pl.repeat("hour", unit.size, eager=True, dtype=PERFORMANCE["grain"]),
+                "hours": np.ones(unit.size),
+                "impressions": clicks + rng.poisson(clicks * 50),
+                "clicks": clicks,
+                "spend": clicks * median[unit] * 0.8,
+                "orders": orders,
+                "gmv": orders * value[unit],
+                "bid_cpc": bids[unit],
+                "learned_at": begun.dt.offset_by("1h"),
+            },
+            schema=dict(PERFORMANCE),
+        )
+        told = self.rows.filter(pl.col("orders") > 0)
+        self.arrivals = told.select("unit", "start_utc", "learned_at", "orders", "gmv").select(list(ARRIVALS))
+        self.live = BidTable(
+            pl.DataFrame(
+                {
+                    "unit_id": ids,
+                    "bid_cpc": bids,
+                    "state": pl.repeat("enabled", n_units, eager=True),
+                    "known": pl.repeat(True, n_units, eager=True),
+                    "edits_today": pl.repeat(0, n_units, eager=True),
+                }
+            ).cast(dict(BIDS))  # pyright: ignore[reportArgumentType]
+        )
+        self.calendar = PromotionCalendar((Phase("promotion", PhaseKind.PRE_SALE, Window(START.start, end.start)),))
+        bought = float(self.rows["spend"].sum())
+        share = float(day[PASSED:].sum() / day[:PASSED].sum())
+        self.goals = Goals(targets=(Target(TargetKind.BUDGET, bought * (1 + 0.8 * share)), Target(TargetKind.ROI, 3.5)))
+        self.ahead = [self.hour.plus(h) for h in range(hours_ahead)]
+
+
+def one_hour(market: Market, folder: Path) -> tuple[dict[str, float], dict[str, Any]]:
+    """CPU seconds of each part, and what came out."""
+    seconds: dict[str, float] = {}
+
+    def timed(part: str, work: Callable[[], Any]) -> Any:
+        begun = time.process_time()
+        answer = work()
+        seconds[part] = time.process_time() - begun
+        return answer
+
+    def read() -> Known:
+        rows, arrivals = pl.read_parquet(folder / "rows.parquet"), pl.read_parquet(folder / "arrivals.parquet")
+        account = Account("wide", "EUR", "UTC", "file")
+        return Known(account, market.hour, market.units, rows, arrivals, market.live, priors=market.priors)
+
+    limits = BidLimits(floor=0.02, cap=500.0)
+    model = SteadyModel(calendar=market.calendar)
+    known = timed("read", read)
+    groups = timed("groups", lambda: Groups.from_units(known.units))
+    outlook = timed("outlook", lambda: model.outlook(known, market.ahead))
+    pacer = RecedingHorizon(AutoSolver())
+    targets = timed("prices", lambda: pacer.targets(known, outlook, market.goals, market.calendar, groups))
+    plan = timed("bids", lambda: ThetaPolicy().propose(known, outlook, targets, limits))
+    for guardrail in (Guardrails(limits), Breaker()):
+        plan = timed("review", lambda g=guardrail, p=plan: g.review(p, known))
+    edits = plan.units.filter(pl.col("action") == "set").select("unit_id", "bid_cpc")
+    timed("write", lambda: edits.write_csv(folder / "bids.csv"))
+    seconds["all"] = sum(seconds.values())
+    proof = targets.certificate
+    return seconds, {
+        "status": targets.status.value,
+        "gap": None if proof is None else proof.gap,
+        "edits": edits.height,
+        "planned_spend": float(targets.amount[0]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--units", type=int, default=10_000)
+    parser.add_argument("--rows-per-unit", type=float, default=20.0)
+    parser.add_argument("--hours-ahead", type=int, default=72)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    if args.units < 10 or not 0 < args.rows_per_unit <= PASSED or args.hours_ahead < 1 or args.repeats < 1:
+        parser.error(f"need --units >= 10, 0 < --rows-per-unit <= {PASSED}, --hours-ahead and --repeats >= 1")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        small = Market(200, args.rows_per_unit, args.hours_ahead)
+        small.rows.write_parquet(folder / "rows.parquet")
+        small.arrivals.write_parquet(folder / "arrivals.parquet")
+        one_hour(small, folder)  # compiles
+        market = Market(args.units, args.rows_per_unit, args.hours_ahead)
+        market.rows.write_parquet(folder / "rows.parquet")
+        market.arrivals.write_parquet(folder / "arrivals.parquet")
+        n_rows = market.rows.height
+        market.rows = market.rows.clear()
+        runs = [one_hour(market, folder) for _ in range(args.repeats)]
+    seconds, answer = min(runs, key=lambda run: run[0]["all"])
+    record = {
+        "units": args.units,
+        "rows": n_rows,
+        "hours_ahead": args.hours_ahead,
+        "cpu_seconds": {part: round(s, 4) for part, s in seconds.items()},
+        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
+        **answer,
+    }
+    text = json.dumps(record, indent=2)
+    if args.json:
+        args.json.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
