@@ -22,7 +22,7 @@ from market import Scenario, fingerprint, load_scenario
 from market.scenario import SHIPPED
 
 #: Scenarios that stand for the others when time is short.
-QUICK = ("four-phase-roi", "four-phase-budget", "platform-outage", "rivals-roi")
+QUICK = ("demo", "four-phase-roi", "four-phase-budget", "platform-outage")
 QUICK_POLICIES = ("steadybid", "static", "mpc_reference")
 #: Scenarios so large that they get these policies and so many seeds.
 WIDE = ("wide-account",)

@@ -7,7 +7,8 @@ prices. Seen from a desk both are the same.
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import pdtrik
+from scipy.optimize import least_squares
+from scipy.special import log_ndtr, pdtrik
 
 from domain.phases import PhaseKind
 from domain.tables import Floats
@@ -17,7 +18,7 @@ from market.fluid import Curves
 from market.platform import SimPlatform
 from market.rivals import USUAL_PRESENCE, Rivals, draw_population
 from market.scenario import AftermathPart, AuctionPart, Pricing, Scenario
-from market.truth import Assortment, Shoppers, draw_assortment, stream
+from market.truth import Assortment, Belief, Shoppers, draw_assortment, draw_belief, stream
 from market.world import SimWorld
 
 #: Random streams beside those of other modules.
@@ -27,6 +28,8 @@ _TELLS, _MATCH, _HIDDEN = 0.6, 0.4, 0.69
 _MATCH_TYPES = ("broad", "phrase", "exact")
 #: Orders that wait for the burst come within so many hours of its start.
 _BURST_HOURS = 6
+#: Share of all clicks that bids of last month got, about.
+USUAL_CLICKS = 0.5
 #: Longest time after which anything comes back.
 _LATEST = 72
 
@@ -95,6 +98,11 @@ class ContestedWorld(SimWorld):
         cvr = np.minimum(value.cvr_median * np.exp(value.cvr_spread * score), 0.5)
         return replace(goods, cvr=cvr, price_median=goods.price_median * cvr / goods.cvr)
 
+    def _belief(self, goods: Assortment) -> Belief:
+        """Last month's model: it counts orders that were kept, so its rates are net of last month's refunds."""
+        belief = draw_belief(self.scenario, self.seed, goods)
+        return replace(belief, cvr=belief.cvr * (1 - self.aftermath.refund_last_month))
+
     def _descriptions(self) -> dict[str, object]:
         return {
             "category": [f"category {c + 1}" for c in self.category],
@@ -143,13 +151,11 @@ class ContestedWorld(SimWorld):
         burst = [p for p in self.calendar.phases if p.kind is PhaseKind.BURST]
         return None if not burst else int((burst[0].window.start - self.hours[0].start).total_seconds() // 3600)
 
-    def _price_forecast(self, goods: Assortment) -> tuple[Floats, Floats]:
-        """Log-normal law whose quartiles are those of the usual auctions of the category."""
-        clicks = self.usual.clicks.mean(axis=1)  # (n_categories, n_grid)
-        log_x = np.log(GRID)
-        quartiles = np.array([[np.interp(p * row[-1], row, log_x) for p in (0.25, 0.5, 0.75)] for row in clicks])
-        spread = np.maximum((quartiles[:, 2] - quartiles[:, 0]) / 1.349, 0.1)
-        return goods.price_median * np.exp(quartiles[self.category, 1]), spread[self.category]
+    def _price_forecast(self, goods: Assortment) -> tuple[Floats, Floats, Floats]:
+        """Log-normal law that fits what bids near last month's got in their category: clicks, and money for them."""
+        usual = zip(self.usual.clicks.mean(axis=1), self.usual.spend.mean(axis=1), strict=True)
+        median, spread, volume = np.array([_law_of_prices(q, c, self.auction.noise) for q, c in usual]).T
+        return goods.price_median * median[self.category], spread[self.category], volume[self.category]
 
     def shoppers(self, hour: int) -> Shoppers:
         """Everybody who would click in the top slot in an hour; the same people for every policy."""
@@ -204,6 +210,27 @@ class ContestedWorld(SimWorld):
         rows.append((plain.orders[gone], (lag + np.minimum(returned, _LATEST))[gone], -due[gone], -plain.count[gone]))
         orders, lags, values, counts = (np.concatenate(parts) for parts in zip(*rows, strict=True))
         return Shoppers(plain.unit, plain.price, orders, lags, values, counts)
+
+
+def _law_of_prices(clicks: Floats, spend: Floats, noise: float) -> tuple[float, float, float]:
+    """Median over price level, spread, and volume of the log-normal second price under which bids get what they got.
+
+    Least squares over log clicks and log spend per opportunity, for bids within a factor of two or so of the one that
+    wins `USUAL_CLICKS`: a model that was fitted to last month's reports is right where it was, and nowhere else.
+    """
+    log_x = np.log(GRID)
+    centre = float(np.interp(USUAL_CLICKS * clicks[-1], clicks, log_x))
+    weight = np.exp(-0.5 * ((log_x - centre) / 0.5) ** 2)
+    use = (weight > 0.02) & (clicks > 1e-6)
+    x, w, want = log_x[use], np.sqrt(weight[use]), np.log([clicks[use], spend[use]])
+
+    def off(law: Floats) -> Floats:
+        m, s, k = law[0], np.exp(law[1]), law[2]
+        z = (x - m) / s
+        return (k + np.stack([log_ndtr(z), m + 0.5 * s**2 + log_ndtr(z - s)]) - want).ravel() * np.tile(w, 2)
+
+    found = least_squares(off, [centre, np.log(noise), 0.0], bounds=([-3, -3, -2], [4, 1, 2])).x
+    return float(np.exp(found[0])), float(np.exp(found[1])), float(np.exp(found[2]))
 
 
 class ContestedPlatform(SimPlatform):

@@ -12,7 +12,7 @@ from typing import Any
 from market.scenario import Scenario
 
 #: Version of the market's behaviour.
-VERSION = "2"
+VERSION = "3"
 
 
 def fingerprint(scenario: Scenario) -> str:

@@ -299,6 +299,8 @@ class AftermathPart:
         Share of orders that are taken back, and how long that takes in the mean; 72 hours at most.
     invalid_share
         Share of clicks that turn out invalid and are credited back within 72 hours; nobody orders after one.
+    refund_last_month
+        Share of orders that were taken back last month: last month's model has its conversion rates net of it.
     """
 
     carts_share: Annotated[float, Between(0, 1)]
@@ -307,6 +309,7 @@ class AftermathPart:
     refund_share: Annotated[float, Between(0, 0.9)]
     refund_mean_hours: Annotated[float, Between(1, 72)]
     invalid_share: Annotated[float, Between(0, 0.5)]
+    refund_last_month: Annotated[float, Between(0, 0.9)] = 0.0
 
 
 class FaultKind(StrEnum):

@@ -14,6 +14,7 @@ from market.scenario import Pooling, Scenario, account_of
 from market.shocks import biased, over_delivery, shocked
 from market.truth import (
     Assortment,
+    Belief,
     Profiles,
     Shoppers,
     Truth,
@@ -59,7 +60,7 @@ class SimWorld:
         self.expected: Profiles = profiles(scenario)
         expected = self.expected
         goods = self._assortment()
-        belief = biased(draw_belief(scenario, seed, goods), scenario)
+        belief = biased(self._belief(goods), scenario)
         self.truth: Truth = shocked(draw_truth(scenario, seed, goods, expected), scenario, seed)
         self.hours = tuple(scenario.first_hour.plus(h) for h in range(scenario.n_hours))
         self.calendar = scenario.calendar()
@@ -86,7 +87,7 @@ class SimWorld:
             {name: columns.get(name, [None] * n) for name in UNITS}, schema=dict(UNITS), strict=False
         )
         self.curves: Curves = self._curves()
-        price_median, price_spread = self._price_forecast(goods)
+        price_median, price_spread, volume = self._price_forecast(goods)
         self.priors = Priors(
             hours=pl.DataFrame(
                 {
@@ -97,7 +98,7 @@ class SimWorld:
                 },
                 schema=dict(HOURS),
             ),
-            clicks_per_hour=belief.clicks_per_hour,
+            clicks_per_hour=belief.clicks_per_hour * volume,
             price_median=price_median,
             price_spread=price_spread,
         )
@@ -147,6 +148,10 @@ class SimWorld:
         """What is advertised."""
         return draw_assortment(self.scenario, self.seed)
 
+    def _belief(self, goods: Assortment) -> Belief:
+        """Last month's model."""
+        return draw_belief(self.scenario, self.seed, goods)
+
     def _descriptions(self) -> dict[str, object]:
         """Columns `UNITS` that say more of the units."""
         return {}
@@ -155,9 +160,12 @@ class SimWorld:
         """Expected response to bids before anybody has reacted to them."""
         return self.truth
 
-    def _price_forecast(self, goods: Assortment) -> tuple[Floats, Floats]:
-        """(n_units,) median and spread of the market price of a click, as last month's model has them."""
-        return goods.price_median, goods.price_spread
+    def _price_forecast(self, goods: Assortment) -> tuple[Floats, Floats, Floats]:
+        """(n_units,) median and spread of the market price of a click, and clicks there are over opportunities.
+
+        As last month's model has them.
+        """
+        return goods.price_median, goods.price_spread, np.ones(goods.cvr.size)
 
     @property
     def n_units(self) -> int:

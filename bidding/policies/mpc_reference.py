@@ -1,7 +1,8 @@
 r"""The plain receding-horizon controller that SteadyBid has to beat: mathematics part II, and nothing beyond it.
 
     calibration   r_i = (k R + n_i) / (k + e_i),   e_i = sum clicks x prior cvr x factor x F(age),   R = sum n / sum e
-    delay         F(age) = p0 + (1 - p0)(1 - exp(-age / tau)); tau by the likelihood of hourly order totals on a grid
+    delay         F(age) = p0 + (1 - p0)(1 - exp(-age / tau)); p0 and tau by the likelihood of hourly order totals on
+                  grids, for each stretch of the calendar by itself: hours in a row whose forecast factors are equal
     price         theta_B: smallest theta with C0 + sum C(theta) <= B;  theta_R: on (0, rho], smallest theta with
                   V0 + sum V(theta) >= rho (C0 + sum C(theta));  theta = max of both
     trim          theta exp(0.10 I), I = clip(0.8 I + log(actual / planned), +-0.5), halved in the first half
@@ -29,6 +30,10 @@ from domain.tables import Floats, Known
 
 #: Means of the late part of the delay that are tried, hours.
 LAG_GRID = tuple(float(x) for x in np.geomspace(2.0, 60.0, 18))
+#: Shares of orders that come in within the hour of the click that are tried.
+ONCE_GRID = (0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
+#: Mean of the late part on ordinary days, hours, and how far a stretch may be from an ordinary day (log, logit).
+USUAL_LAG, LAG_SPREAD, ONCE_SPREAD = 18.0, 0.8, 1.0
 #: Relative spreads of units around the common ratio that are tried.
 SPREAD_GRID = tuple(float(x) for x in np.geomspace(0.05, 1.2, 16))
 
@@ -126,44 +131,52 @@ class MpcReferencePolicy:
         n = known.n_units
         unit = past["unit"].to_numpy()
         due = past["clicks"].to_numpy() * past["cvr_factor"].to_numpy() * cvr[unit]
-        age = past["age"].to_numpy()
-        told = self._told(age, self._lag(known, past, due))
+        told = self._told_share(known, past, due)
         orders = np.bincount(unit, past["orders"].to_numpy(), n).astype(np.float64)
         expected = np.bincount(unit, due * told, n).astype(np.float64)
         common = (self.prior_orders + orders.sum()) / (self.prior_orders + expected.sum())
         k = _strength(orders, expected * common)
         ratio = common * (k + orders) / (k + expected * common)
         value = cvr * ratio * worth
-        gained = float(past["gmv"].sum() + (due * (1 - told)) @ (ratio * worth)[unit])
+        gained = float(due @ (ratio * worth)[unit])  # of past clicks at the calibrated rate, not as reported
         return value, gained
 
-    def _told(self, age: Floats, lag: float) -> Floats:
-        """Share of the orders of clicks of an hour that are known `age` hours after its start."""
-        return self.share_at_once + (1 - self.share_at_once) * -np.expm1(-np.maximum(age - 1, 0) / lag)
+    def _told_share(self, known: Known, past: pl.DataFrame, due: Floats) -> Floats:
+        """(n_rows,) share of the orders of each past row that is known by now."""
+        stretch, age = past["stretch"].to_numpy(), past["age"].to_numpy()
+        came = known.arrivals.join(past.select("start_utc", "stretch").unique(), on="start_utc", how="inner")
+        told = np.zeros(past.height)
+        for name in np.unique(stretch):
+            mine = stretch == name
+            once, lag = self._delay(known, came.filter(pl.col("stretch") == name), age[mine], due[mine])
+            told[mine] = _told(age[mine], once, lag)
+        return told
 
-    def _lag(self, known: Known, past: pl.DataFrame, due: Floats) -> float:
-        """Mean of the late part: likelihood of the orders that came in during each hour, level left free."""
-        prior = LAG_GRID[int(np.argmin(np.abs(np.array(LAG_GRID) - 18.0)))]
-        arrivals = known.arrivals
-        if not arrivals.height or not past.height:
-            return prior
-        cut = known.hour.start
-        came = (pl.lit(cut) - pl.col("learned_at")).dt.total_hours()
-        hourly = arrivals.group_by(came.alias("ago")).agg(pl.col("orders").sum())
-        ago, orders = hourly["ago"].to_numpy(), np.maximum(hourly["orders"].to_numpy(), 0.0)
-        per_hour = np.bincount(past["age"].to_numpy().astype(np.int64), due)  # by age of the clicks' hour
+    def _delay(self, known: Known, came: pl.DataFrame, age: Floats, due: Floats) -> tuple[float, float]:
+        """Share at once and mean of the late part: likelihood of the orders of each hour, level left free."""
+        if not came.height:
+            return self.share_at_once, USUAL_LAG
+        ago = (pl.lit(known.hour.start) - pl.col("learned_at")).dt.total_hours().alias("ago")
+        hourly = came.group_by(ago).agg(pl.col("orders").sum())
+        since, orders = hourly["ago"].to_numpy(), np.maximum(hourly["orders"].to_numpy(), 0.0)
+        per_hour = np.bincount(age.astype(np.int64), due)  # by age of the clicks' hour
         ages = np.flatnonzero(per_hour)
-        best, found = -math.inf, prior
+        # The clicks of age a now were of age a - ago when those orders came in.
+        then = (ages[None, :] - since[:, None]).astype(np.float64)
+        usual = math.log(self.share_at_once / (1 - self.share_at_once))
+        best, found = -math.inf, (self.share_at_once, USUAL_LAG)
         for lag in LAG_GRID:
-            # The clicks of age a now were of age a - ago when those orders came in.
-            then = (ages[None, :] - ago[:, None]).astype(np.float64)
-            share = np.where(then >= 1, self._told(then, lag) - np.where(then > 1, self._told(then - 1, lag), 0.0), 0.0)
-            mean = np.maximum(share @ per_hour[ages], 1e-12)
-            level = (orders.sum() + self.prior_orders) / (mean.sum() + self.prior_orders)
-            score = float(orders @ np.log(level * mean) - level * mean.sum())
-            score -= 0.5 * (math.log(lag / 18.0) / 0.8) ** 2
-            if score > best:
-                best, found = score, lag
+            late = 1 - np.exp(-np.maximum(then - 1, 0) / lag)  # of the late part, known by then
+            step = np.where(then > 1, late - (1 - np.exp(-np.maximum(then - 2, 0) / lag)), 0.0) @ per_hour[ages]
+            at_once = np.where(then == 1, 1.0, 0.0) @ per_hour[ages]
+            for once in ONCE_GRID:
+                mean = np.maximum(once * at_once + (1 - once) * step, 1e-12)
+                level = (orders.sum() + self.prior_orders) / (mean.sum() + self.prior_orders)
+                score = float(orders @ np.log(level * mean) - level * mean.sum())
+                score -= 0.5 * (math.log(lag / USUAL_LAG) / LAG_SPREAD) ** 2
+                score -= 0.5 * ((math.log(once / (1 - once)) - usual) / ONCE_SPREAD) ** 2
+                if score > best:
+                    best, found = score, (once, lag)
         return found
 
     def _price(
@@ -206,13 +219,21 @@ class MpcReferencePolicy:
         return math.exp(self.gain * integral * (0.5 if early else 1.0))
 
 
+def _told(age: Floats, once: float, lag: float) -> Floats:
+    """Share of the orders of clicks of an hour that are known `age` hours after its start."""
+    return once + (1 - once) * -np.expm1(-np.maximum(age - 1, 0) / lag)
+
+
 def _past(known: Known) -> pl.DataFrame:
-    """Hourly rows with the forecast factor of their hour and their age in hours."""
-    factor = known.priors.hours.select("start_utc", "cvr_factor")
+    """Hourly rows with the forecast factor of their hour, their stretch of the calendar, and their age in hours."""
+    hours = known.priors.hours.sort("start_utc")
+    turns = pl.struct("cvr_factor", "price_factor")
+    stretch = (turns != turns.shift(1)).fill_null(False).cum_sum().alias("stretch")
+    factor = hours.select("start_utc", "cvr_factor", stretch)
     age = (pl.lit(known.hour.start) - pl.col("start_utc")).dt.total_hours().cast(pl.Float64).alias("age")
     rows = known.performance.filter((pl.col("grain") == "hour") & (pl.col("start_utc") < known.hour.start))
     rows = rows.join(factor, on="start_utc", how="left", maintain_order="left")
-    return rows.with_columns(pl.col("cvr_factor").fill_null(1.0), age)
+    return rows.with_columns(pl.col("cvr_factor").fill_null(1.0), pl.col("stretch").fill_null(0), age)
 
 
 def _rest(known: Known) -> Rest | None:

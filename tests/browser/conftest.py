@@ -44,7 +44,7 @@ FLAGS = (
 
 def _run_into(workspace: Workspace, *accounts: str) -> Hour:
     """Keep the first hours of a small simulated promotion as live accounts; gives the first hour not decided."""
-    full = load_scenario("four-phase-roi")
+    full = load_scenario("demo")
     scenario = replace(
         full,
         end=datetime(2026, 11, 10),

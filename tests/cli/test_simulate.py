@@ -18,7 +18,7 @@ KEYS = {
     "scenario", "policy", "seed", "gmv", "spend", "gmv_vs_hindsight", "efficiency", "roi_miss", "misallocation",
     "budget_utilisation", "overspend", "hourly_cpc_cv",
 }  # fmt: skip
-SHIPPED = Path(__file__).resolve().parents[2] / "scenarios" / "four-phase-roi.toml"
+SHIPPED = Path(__file__).resolve().parents[2] / "scenarios" / "demo.toml"
 PHASES = """[[phases]]
 name = "store"
 kind = "warm-up"

@@ -9,7 +9,7 @@ from market import Scenario, load_scenario
 @pytest.fixture(scope="session")
 def promotion() -> Scenario:
     """The demo's world: five days, 200 SKUs, ROI binds."""
-    return load_scenario("four-phase-roi")
+    return load_scenario("demo")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from evaluation.simulate import run
 from market import Scenario, SimWorld, fluid_optimum, load_scenario
 
 
-@pytest.mark.parametrize("name", ["four-phase-roi", "four-phase-budget"])
+@pytest.mark.parametrize("name", ["demo", "demo-budget"])
 def test_bids_of_the_hindsight_optimum_bring_what_it_promises(name: str) -> None:
     scenario = load_scenario(name)
     assert run(scenario, "oracle", 301).figures.gmv_vs_hindsight == pytest.approx(1.0, abs=0.005)

@@ -69,7 +69,7 @@ def test_orders_that_have_not_been_reported_change_no_bid(policy: str, short: Sc
 
 @pytest.mark.parametrize("policy", ["steadybid", "mpc_reference"])
 def test_a_future_against_rivals_that_nobody_has_seen_changes_no_bid(policy: str, short: Scenario) -> None:
-    rivals = load_scenario("rivals-roi")
+    rivals = load_scenario("four-phase-roi")
     scenario = replace(short, auction=rivals.auction, aftermath=rivals.aftermath)
     before = bids(decide(scenario, policy, same))
     assert before.equals(bids(decide(scenario, policy, other_future)))

@@ -12,7 +12,7 @@ from market import fluid_optimum, load_scenario, make_world
 #: What binds in hindsight, as each scenario's purpose says.
 BINDS = {
     "four-phase-budget": ("budget",),
-    "rivals-budget": ("budget",),
+    "demo-budget": ("budget",),
     "cpc-capped": ("budget", "cpc"),
     "pooled-types": ("roi:beauty", "roi:food", "roi:home"),
 }

@@ -64,7 +64,7 @@ def test_the_market_is_not_too_kind(promotion: Scenario, ours: list[RunResult]) 
 
 
 def test_where_the_budget_binds_it_is_used_to_the_end() -> None:
-    result = run(load_scenario("four-phase-budget"), "steadybid", 304)
+    result = run(load_scenario("demo-budget"), "steadybid", 304)
     figures = result.figures
     assert result.hindsight.status == "budget_binds"
     assert figures.budget_utilisation is not None

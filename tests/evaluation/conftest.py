@@ -14,7 +14,7 @@ from market import Scenario, SimPlatform, SimWorld, fluid_optimum, load_scenario
 @pytest.fixture(scope="session")
 def scenario() -> Scenario:
     """Two days, 20 SKUs, a burst on the second."""
-    full = load_scenario("four-phase-roi")
+    full = load_scenario("demo")
     burst = replace(full.phases[2], start=datetime(2026, 11, 9), end=datetime(2026, 11, 10))
     return replace(
         full,

@@ -14,7 +14,7 @@ from domain.tables import empty
 from market import Scenario, SimPlatform, SimWorld, load_scenario
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHIPPED = REPOSITORY / "scenarios" / "four-phase-roi.toml"
+SHIPPED = REPOSITORY / "scenarios" / "demo.toml"
 
 
 def small(scenario: Scenario, **goals: float) -> Scenario:

@@ -131,7 +131,7 @@ def test_expected_response_agrees_with_numerical_integration_of_the_price_law() 
 def test_the_demo_worlds_bind_the_row_that_their_files_promise(full, shipped) -> None:
     from market import load_scenario
 
-    budget_file = load_scenario(shipped.parent / "four-phase-budget.toml")
+    budget_file = load_scenario(shipped.parent / "demo-budget.toml")
     for seed in (50, 51, 52):
         roi_world, budget_world = SimWorld(full, seed), SimWorld(budget_file, seed)
         assert fluid_optimum(roi_world.truth, roi_world.budget, roi_world.roi_target).status is Status.ROI_BINDS

@@ -31,7 +31,7 @@ EDITS = {
     "a floor above the cap": ("cap = 100.0", "cap = 0.01", r"limits: .*floor"),
     "a phase without a name": ('name = "burst"', 'name = ""', r"phases\[2\]\.name: expected a text"),
     "a currency in small letters": ('currency = "CNY"', 'currency = "cny"', r"name or currency: .*ISO 4217"),
-    "a name that no account can bear": ('name = "four-phase-roi"', 'name = "a/b"', r"name or currency: .*letters"),
+    "a name that no account can bear": ('name = "demo"', 'name = "a/b"', r"name or currency: .*letters"),
     "no TOML": ("[units]", "[units", r"not valid TOML"),
 }  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_a_scenario_file_that_is_not_there_is_refused_with_its_name(tmp_path: Pa
 
 
 def test_a_shipped_scenario_is_found_by_its_name_and_an_unknown_name_lists_them(shipped: Path) -> None:
-    assert load_scenario("four-phase-roi") == load_scenario(shipped) == load_scenario(str(shipped))
+    assert load_scenario("demo") == load_scenario(shipped) == load_scenario(str(shipped))
     with pytest.raises(ConfigError, match=r"no scenario 'four-phase'; .*four-phase-budget, four-phase-roi"):
         load_scenario("four-phase")
 
@@ -86,7 +86,7 @@ def test_the_four_phases_stand_in_the_order_of_a_promotion_and_fill_five_days(sh
 
 
 def test_two_scenarios_of_the_same_world_differ_only_in_what_is_asked_of_the_account(shipped: Path) -> None:
-    roi, budget = load_scenario(shipped), load_scenario(shipped.parent / "four-phase-budget.toml")
+    roi, budget = load_scenario(shipped), load_scenario(shipped.parent / "demo-budget.toml")
     same = ("units", "demand", "value", "rivals", "conversion", "prior", "limits", "phases", "peaks", "start", "end")
     assert all(getattr(roi, part) == getattr(budget, part) for part in same)
     assert roi.goals != budget.goals
