@@ -14,7 +14,7 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, dash, evaluation, explain, imports, operate, rates, simulation, targets
+from cli import accounts, bids, dash, doctor, evaluation, explain, imports, operate, rates, simulation, targets
 from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
@@ -126,6 +126,7 @@ app.command("release")(operate.release)
 app.command("holds")(operate.holds)
 app.command("decisions")(operate.decisions)
 app.command("serve")(operate.serve)
+app.command("doctor")(doctor.doctor)
 app.command("simulate")(simulation.simulate)
 app.command("evaluate")(evaluation.evaluate)
 app.add_typer(rates.rates_app, name="rates")

@@ -56,6 +56,22 @@ def serve(settings: ServeSettings, *, seconds: float | None = None, tell: Callab
             asyncio.run(run_until_told(settings, url, server, seconds, tell))
 
 
+def served_at(home: Path) -> str | None:
+    """Address at which a workspace is being served at this moment; ``None`` where it is not."""
+    folder = home / "prefect"
+    try:
+        with (folder / "serve.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        try:
+            return str(json.loads((folder / "served.json").read_text())["url"])
+        except (OSError, ValueError, KeyError):
+            return "an address that it has not told yet"
+    except OSError:
+        return None
+    return None
+
+
 @contextmanager
 def _only_one(folder: Path) -> Generator[Path]:
     """Hold the workspace's lock; gives the file that says where it is served."""

@@ -20,7 +20,7 @@ from data import Views, Workspace
 from domain.errors import ConfigError
 from domain.plans import DecisionState
 from domain.time import Hour
-from flows.serve import _only_one
+from flows.serve import _only_one, served_at
 from flows.settings import ServeSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -94,6 +94,7 @@ def test_nothing_is_told_to_prefects_makers(served: Served) -> None:
 def test_a_workspace_is_served_once(served: Served) -> None:
     with pytest.raises(ConfigError, match=f"served already at {served.url}"), _only_one(served.home / "prefect"):
         pass
+    assert served_at(served.home) == served.url
 
 
 def uploads(home: Path) -> dict[str, int]:
