@@ -3,6 +3,7 @@
 Only the groups on the path from the target's group up to the account feel the change. Each of them gets its curve
 once: its own members' and cut children's envelope segments, sorted by slope and summed up. A value on the grid then
 is one cut per group of the path, found in the sums by bisection; no response table is touched again.
+Beside CPC or CPA rows each value is a solve of its own, on hulls that all share and from its neighbour's prices.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ import polars as pl
 
 from bidding import curves, envelope_kernels, laminar_kernels
 from bidding.laminar import LaminarSolver, fits
-from domain.errors import SolverFailed
-from domain.problem import Problem, RowKind, Rows
+from bidding.prepared import Prepared
+from domain.errors import InvalidPlan
+from domain.problem import Problem, RowKind, Rows, Solution, Status
 from domain.tables import Bools, Floats
 
 kernels: Any = laminar_kernels
@@ -29,13 +31,14 @@ def frontier(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFram
     -------
     pl.DataFrame
         One row per value: ``value``, ``spend``, ``gmv`` (of the whole account; the objective where it is another),
-        ``roi``, ``theta`` (price of money of the row's group) and ``binds``, whether the changed row binds.
-        `SolverFailed` where the rows are not laminar.
+        ``roi``, ``theta`` (price of money of the row's group) and ``binds``, whether the changed row binds. Errors are
+        those of the solvers; a value that nothing can meet stands there with its least violating answer.
     """
-    reason = fits(problem)
-    if reason is not None:
-        raise SolverFailed(f"frontier: {reason}")
     rows = problem.rows
+    if not 0 <= row < len(rows):
+        raise InvalidPlan(f"frontier: there is no row {row}; the problem has {len(rows)}")
+    if fits(problem) is not None:
+        return _neighbour_by_neighbour(problem, row, values)
     forced = problem.may_pause is not None and not bool(problem.may_pause.all())
     if forced or bool(np.any((rows.kind == RowKind.ROI) & (rows.right < 0))):
         return _one_by_one(problem, row, values)
@@ -185,13 +188,28 @@ def _cut(rows: Rows, group: int, curve: _Curve, below: _Cut | None) -> tuple[_Cu
     return _Cut(curve, below, c0 + share * (c1 - c0), v0 + share * (v1 - v0)), theta, which
 
 
+def _neighbour_by_neighbour(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFrame:
+    """Solves on shared hulls, by rising value, each from the prices of the one before."""
+    at, last = Prepared.of(problem), None
+    found: dict[int, Solution] = {}
+    for k in sorted(range(len(values)), key=values.__getitem__):
+        found[k] = at.with_rows(_changed(problem.rows, row, values[k])).solve(last)
+        last = None if found[k].status is Status.UNREACHABLE else found[k]
+    return _of_solutions(problem, row, values, [found[k] for k in range(len(values))])
+
+
 def _one_by_one(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFrame:
     """Full solves, where floors or debts force spend from below."""
-    found: list[tuple[float, float, float, float, bool]] = []
+    solver = LaminarSolver()
+    found = [solver.solve(replace(problem, rows=_changed(problem.rows, row, value))) for value in values]
+    return _of_solutions(problem, row, values, found)
+
+
+def _of_solutions(problem: Problem, row: int, values: Sequence[float], solutions: Sequence[Solution]) -> pl.DataFrame:
     group = problem.groups.members(int(problem.rows.group[row]))
-    for value in values:
-        s = LaminarSolver().solve(replace(problem, rows=_changed(problem.rows, row, value)))
+    found: list[tuple[float, float, float, float, bool]] = []
+    for value, s in zip(values, solutions, strict=True):
         theta = float(s.theta[group].min()) if group.any() else 0.0
-        found.append((value, float(s.spend.sum()), float(s.value.sum()), theta, bool(s.row_binds[row])))
+        found.append((float(value), float(s.spend.sum()), float(s.value.sum()), theta, bool(s.row_binds[row])))
     frame = pl.DataFrame(found, schema=["value", "spend", "gmv", "theta", "binds"], orient="row")
     return frame.select("value", "spend", "gmv", (pl.col("gmv") / pl.col("spend")).alias("roi"), "theta", "binds")

@@ -39,6 +39,8 @@ HAIR = 1e-5
 GOOD_GAP, FURTHER = 5e-5, 6
 #: Violation up to which rows count as held; room that a row out of reach is given, of its terms' size.
 HELD, ROOM = 1e-9, 1e-3
+#: Violation up to which an answer at a single point, which leaves no room to tighten, counts.
+MET = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +73,15 @@ class RichSolver:
         """Answer to a problem that is laid out already, diagnosed where rows are out of reach."""
         problem = state.problem
         if reach.always(problem):
-            return self.descended(state)
+            found = self.descended(state)
+            return found if found.certificate.violation <= HELD else self._at_a_point(state, found)
         broken, missing, size = reach.shortfalls_alone(problem)
         if not broken.size:
             found = self.descended(state)
             if found.certificate.violation <= HELD:
                 return found
             told = reach.Reach.of(problem).collisions(found.multipliers)
-            return self._least_violating(state, told) if told else found
+            return self._least_violating(state, told) if told else self._at_a_point(state, found)
         told = [c for r in broken[: reach.MOST_ROWS] if (c := reach.Reach.of(problem).collision([int(r)]))]
         return self._least_violating(
             state, told, dict(zip(broken.tolist(), (missing + HAIR * size).tolist(), strict=True))
@@ -117,19 +120,27 @@ class RichSolver:
         more = f"; and {len(raised) - len(words)} more targets" if len(raised) > len(words) else ""
         return replace(answer, certificate=replace(answer.certificate, words="; ".join(words[:3]) + more))
 
-    def descended(self, state: "Dual") -> Solution:
+    def _at_a_point(self, state: "Dual", found: Solution) -> Solution:
+        """Answer where rows leave no room to be tightened, because they meet at a single point."""
+        second = replace(self, start=None).descended(state, hair=0.0)
+        best = second if _better(second, found) else found
+        if best.certificate.violation > MET:
+            raise SolverFailed(f"rich: its answer misses a row by {best.certificate.violation:.1e} of its size")
+        return best
+
+    def descended(self, state: "Dual", hair: float = HAIR) -> Solution:
         """Run the stages on a problem that is laid out already."""
         warm = self.start is not None and self.start.shape == (len(state.problem.rows),)
         y = np.maximum(self.start, 0.0) if warm and self.start is not None else state.first_multipliers()
         for epsilon, sample, tol in STAGES[2:] if warm else STAGES:
-            y = state.stage(y, epsilon, sample, tol, hair=HAIR if tol < HAIR else 0.0)
+            y = state.stage(y, epsilon, sample, tol, hair=hair if tol < HAIR else 0.0)
         best = state.answer(y, STAGES[-1][0])
         epsilon = STAGES[-1][0]
         for _ in range(FURTHER):
             if best.certificate.gap <= GOOD_GAP and best.certificate.violation == 0.0:
                 break
             epsilon *= 0.25
-            y = state.stage(y, epsilon, 0, STAGES[-1][2], hair=HAIR)
+            y = state.stage(y, epsilon, 0, STAGES[-1][2], hair=hair)
             found = state.answer(y, epsilon)
             if _better(found, best):
                 best = found

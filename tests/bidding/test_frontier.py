@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bidding import LaminarSolver
+from bidding import LaminarSolver, RichSolver
 from bidding.frontier import frontier
-from domain.errors import SolverFailed
+from domain.errors import InvalidPlan
 from domain.problem import Problem, RowKind, Rows
 
 
@@ -53,7 +53,21 @@ def test_a_higher_roi_target_never_buys_more(laminar_problem) -> None:
     )
 
 
-def test_a_frontier_of_a_program_with_cpc_rows_is_refused(laminar_problem) -> None:
-    p = laminar_problem(np.random.default_rng(34))
-    with pytest.raises(SolverFailed, match="second price"):
-        frontier(replace(p, rows=Rows.of((RowKind.CPC, 0, 1.0, 0.0))), 0, [1.0])
+def test_a_frontier_beside_cpc_rows_gives_what_fresh_solves_give(laminar_problem, enriched) -> None:
+    rng = np.random.default_rng(34)
+    p = enriched(laminar_problem(rng, units=600, levels=20), rng)
+    while p.bids.shape[0] < 200 or not np.any(p.rows.kind == RowKind.CPC) or not np.any(p.rows.group == 0):
+        p = enriched(laminar_problem(rng, units=600, levels=20), rng)
+    row = int(np.flatnonzero(p.rows.group == 0)[0])
+    base = float((p.rows.right if p.rows.kind[row] == RowKind.BUDGET else p.rows.target)[row])
+    grid = (base * np.array([1.2, 0.6, 0.9])).tolist()
+    seen = frontier(p, row, grid)
+    assert seen["value"].to_list() == grid
+    for value, gmv in seen.select("value", "gmv").iter_rows():
+        assert gmv == pytest.approx(RichSolver().solve(_with(p, row, value)).value.sum(), rel=1e-4)
+
+
+def test_a_frontier_of_a_row_that_is_not_there_is_refused(laminar_problem) -> None:
+    p = laminar_problem(np.random.default_rng(35))
+    with pytest.raises(InvalidPlan, match="there is no row 99"):
+        frontier(p, 99, [1.0])

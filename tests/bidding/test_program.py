@@ -73,6 +73,40 @@ def test_no_auction_below_the_closed_form_bid_is_lost_and_none_above_is_won(rows
         assert s.certificate.value == pytest.approx(-oracle.fun, rel=1e-5)
 
 
+@pytest.mark.parametrize("objective", ["uplift", "profit", "roi, cpc and budget"])
+def test_bids_of_other_objectives_follow_from_the_multipliers_and_win_the_right_auctions(objective: str) -> None:
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        p = _auctions(rng, 400, Rows.of((RowKind.BUDGET, 0, 0.0, 120.0), (RowKind.ROI, 0, 6.0, 0.0)))
+        value, price = p.gmv[:, 0], p.bids[:, 0]
+        uplift, margin = rng.uniform(0.5, 2.0, 400), 0.3
+        if objective == "uplift":
+            p = replace(p, value=p.gmv * uplift[:, None])
+        elif objective == "profit":
+            p = replace(p, value=margin * p.gmv - p.spend, rows=replace(p.rows, right=np.array([200.0, 0.0])))
+        else:
+            rows = Rows.of(
+                (RowKind.BUDGET, 0, 0.0, 120.0), (RowKind.ROI, 0, 6.0, 0.0), (RowKind.CPC, 0, 0.55, 0.0)
+            )  # fmt: skip
+            p = replace(p, rows=rows)
+        s = ReferenceSolver().solve(p)
+        budget, roi = s.multipliers[:2]
+        cpc = s.multipliers[2] if len(s.multipliers) > 2 else 0.0
+        # Mathematics part I.3: value of one more click over the price of one unit of money, row set by row set.
+        if objective == "uplift":
+            bid = (uplift + roi) * value / (budget + 6.0 * roi)
+        elif objective == "profit":
+            bid = (margin + roi) * value / (1.0 + budget + 6.0 * roi)
+        else:
+            bid = ((1.0 + roi) * value + cpc * 0.55) / (budget + 6.0 * roi + cpc)
+        worth = (p.gmv if p.value is None else p.value)[:, 0]
+        left = [p.spend[:, 0], 6.0 * p.spend[:, 0] - p.gmv[:, 0], p.spend[:, 0] - 0.55][: len(p.rows)]
+        oracle = linprog(-worth, A_ub=np.array(left), b_ub=p.rows.right, bounds=(0, 1), method="highs-ds")
+        assert np.all(oracle.x[price < bid * (1 - 1e-4)] > 1 - 1e-7)
+        assert np.all(oracle.x[price > bid * (1 + 1e-4)] < 1e-7)
+        assert AutoSolver().solve(p).certificate.value == pytest.approx(-oracle.fun, rel=3e-4)
+
+
 def test_orders_and_clicks_can_be_the_objective_of_the_exact_solver() -> None:
     for value in ("clicks", "orders"):
         p = _auctions(np.random.default_rng(1), 300, Rows.of((RowKind.BUDGET, 0, 0.0, 40.0)), value)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidding import AutoSolver, LaminarSolver
+from bidding import AutoSolver, LaminarSolver, RichSolver
 from bidding.certificate import dual_bound
 from domain.errors import InvalidPlan
 from domain.groups import Groups
@@ -106,6 +106,44 @@ def test_what_a_solution_says_of_itself_is_what_its_levels_give(laminar_problem,
     assert np.all(s.theta >= 0)
 
 
+@given(seed=SEEDS)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_order_scale_and_bound_hold_beside_cpc_and_cpa_rows_too(laminar_problem, enriched, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = enriched(laminar_problem(rng, units=30), rng)
+    n, levels = p.bids.shape
+    plain, turn = AutoSolver().solve(p), rng.permutation(n)
+    value = None if p.value is None else p.value[turn]
+    turned = AutoSolver().solve(
+        Problem(
+            p.bids[turn], p.clicks[turn], p.spend[turn], p.gmv[turn],
+            Groups(p.groups.names, p.groups.parent, p.groups.leaf[turn]), p.rows, value, p.orders[turn],
+        )
+    )  # fmt: skip
+    near = {"rel": 5e-4, "abs": 2e-3}  # both within the gap that is looked for
+    assert turned.certificate.value == pytest.approx(plain.certificate.value, **near)
+    ratio = np.where(p.rows.kind == RowKind.ROI, p.rows.target, 10 * p.rows.target)
+    dearer = replace(
+        p, bids=p.bids * 10, spend=p.spend * 10, gmv=p.gmv * 10, value=None if p.value is None else p.value * 10,
+        rows=Rows(p.rows.kind, p.rows.group, ratio, p.rows.right * 10),
+    )  # fmt: skip
+    assert AutoSolver().solve(dearer).certificate.value == pytest.approx(10 * plain.certificate.value, **near)
+    tables = {RowKind.ROI: p.gmv, RowKind.CPC: p.clicks, RowKind.CPA: p.orders}
+    worth = p.gmv if p.value is None else p.value
+    for _ in range(100):
+        x = rng.dirichlet(np.full(levels + 1, 0.3), n)[:, 1:] * (rng.random((n, 1)) < 0.7)
+        held = True
+        for kind, g, target, right in zip(p.rows.kind, p.rows.group, p.rows.target, p.rows.right, strict=True):
+            inside = p.groups.members(int(g))
+            spend = float((p.spend * x)[inside].sum())
+            if kind == RowKind.BUDGET:
+                held &= spend <= right
+            else:
+                gained = float((tables[RowKind(int(kind))] * x)[inside].sum())
+                held &= (target * spend - gained if kind == RowKind.ROI else spend - target * gained) <= right
+        assert not held or float((worth * x).sum()) <= plain.certificate.bound * (1 + 1e-9) + 1e-9
+
+
 def _flat(n: int, levels: int = 3, spend: float = 1.0, gmv: float = 2.0) -> Problem:
     """n equal units whose levels all have the same slope gmv / spend."""
     ramp = np.tile(np.arange(1.0, levels + 1), (n, 1))
@@ -184,6 +222,53 @@ def test_magnitudes_from_a_billionth_to_a_trillion_live_in_one_problem() -> None
     assert s.certificate.violation <= 1e-9
 
 
+CPC_BESIDE = Rows.of((RowKind.BUDGET, 0, 0.0, 4.0), (RowKind.CPC, 0, 0.9, 1.0))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 30, 500])
+def test_equal_units_beside_a_cpc_row_share_the_budget(n: int) -> None:
+    s = AutoSolver().solve(replace(_flat(n), rows=CPC_BESIDE))
+    assert s.spend.sum() == pytest.approx(min(3.0 * n, 4.0), rel=1e-4)
+    assert s.certificate.violation <= 1e-9
+    assert s.certificate.gap <= 1e-4
+
+
+def test_free_worthless_and_starved_units_beside_a_cpc_row() -> None:
+    for p, value in ((_flat(4, gmv=0.0), 0.0), (_flat(4, spend=0.0), 24.0), (_flat(4, spend=0.0, gmv=0.0), 0.0)):
+        s = RichSolver().solve(replace(p, rows=CPC_BESIDE))
+        assert s.value.sum() == pytest.approx(value)
+        assert s.spend.sum() == 0.0
+        assert s.status is Status.SLACK
+    groups = Groups(("account", "campaign:empty"), np.array([-1, 0], np.int32), np.zeros(4, np.int32))
+    empty = Rows.of((RowKind.CPC, 1, 1.0, 0.0), (RowKind.BUDGET, 1, 0.0, 0.0), (RowKind.BUDGET, 0, 0.0, 4.0))
+    assert RichSolver().solve(replace(_flat(4), groups=groups, rows=empty)).spend.sum() == pytest.approx(4.0, rel=1e-4)
+    starved = RichSolver().solve(replace(_flat(4), rows=Rows.of((RowKind.CPC, 0, 0.5, 0.0))))
+    assert starved.status is Status.STARVED
+    assert starved.spend.sum() == 0.0
+
+
+def test_rows_that_are_tight_at_every_point_are_solved_though_nothing_can_be_tightened() -> None:
+    rows = Rows.of((RowKind.CPC, 0, 1.0, 0.0), (RowKind.BUDGET, 0, 0.0, 4.0), (RowKind.ROI, 0, 2.0, 0.0))
+    s = RichSolver().solve(replace(_flat(5), rows=rows))
+    assert s.value.sum() == pytest.approx(8.0, rel=1e-4)
+    assert s.certificate.violation <= 1e-9
+
+
+@pytest.mark.parametrize("varying", [False, True])
+def test_magnitudes_from_a_billionth_to_a_trillion_live_beside_a_cpc_row(varying: bool) -> None:
+    rng = np.random.default_rng(9)
+    size = 10.0 ** rng.uniform(-9, 12, 200)[:, None]
+    clicks = np.cumsum(np.sort(rng.random((200, 6)), axis=1)[:, ::-1], axis=1) / (size if not varying else 1.0)
+    spend = np.cumsum(np.sort(rng.random((200, 6)), axis=1), axis=1) * size
+    shape = np.cumsum(rng.uniform(0.5, 1.5, (200, 6)), axis=1) if varying else clicks * size
+    gmv = shape * size * 10.0 ** rng.uniform(-1, 2, (200, 1))
+    rows = Rows.of((RowKind.BUDGET, 0, 0.0, 1e12), (RowKind.ROI, 0, 2.0, 0.0), (RowKind.CPC, 0, 1e9, 0.0))
+    s = RichSolver().solve(Problem(clicks, clicks, spend, gmv, Groups.single(200), rows))
+    assert s.row_binds.any()
+    assert s.certificate.gap <= 1e-4
+    assert s.certificate.violation <= 1e-9
+
+
 @pytest.mark.parametrize(
     ("table", "entry", "told"),
     [
@@ -207,3 +292,21 @@ def test_a_bid_floor_above_the_cap_is_refused() -> None:
         LaminarSolver().solve(
             replace(_flat(3), first=np.array([0, 3, 0], np.int16), last=np.array([2, 1, 2], np.int16))
         )
+
+
+def test_targets_and_groups_that_make_no_sense_are_refused_with_rows_and_units_named() -> None:
+    for target in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InvalidPlan, match=r"rows \[1\]: a ratio target must be positive"):
+            Rows.of((RowKind.BUDGET, 0, 0.0, 4.0), (RowKind.ROI, 0, target, 0.0))
+    with pytest.raises(InvalidPlan, match=r"rows \[0\]: the right side is not finite"):
+        Rows.of((RowKind.BUDGET, 0, 0.0, float("nan")))
+    with pytest.raises(InvalidPlan, match="a row names a group that does not exist"):
+        replace(_flat(3), rows=Rows.of((RowKind.BUDGET, 7, 0.0, 4.0)))
+    with pytest.raises(InvalidPlan, match="a unit points to a group that does not exist"):
+        Groups(("account",), np.array([-1], np.int32), np.array([0, 5], np.int32))
+    with pytest.raises(InvalidPlan, match="groups know 4 units, the tables 3"):
+        replace(_flat(3), groups=Groups.single(4))
+    with pytest.raises(InvalidPlan, match="orders of unit 1 is negative"):
+        AutoSolver().solve(replace(_flat(3), orders=np.array([[1.0] * 3, [-1.0] * 3, [1.0] * 3])))
+    with pytest.raises(InvalidPlan, match="value of unit 2 is not finite"):
+        AutoSolver().solve(replace(_flat(3), value=np.array([[1.0] * 3, [1.0] * 3, [np.nan] * 3])))
