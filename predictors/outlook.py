@@ -18,7 +18,7 @@ from domain.time import Hour
 from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
 from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.landscape import Landscape
-from predictors.price_level import follow_price
+from predictors.price_level import PAYS, PriceRows, follow_price, learn_payment
 from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
 from predictors.sums import summed
@@ -174,8 +174,16 @@ def _followed(
     # who pays the bid learns nothing of the market from prices paid
     telling = clicks if auction is Auction.SECOND_PRICE else np.zeros_like(clicks)
     last = int(ahead.max() - now_at)
+    spend = rows.spend[order]
+    pays = 0.0
+    if auction is Auction.SECOND_PRICE:
+        won_all = factors.traffic[position] * (
+            np.nan if priors.clicks_per_hour is None else priors.clicks_per_hour[unit]
+        )
+        paid_rows = PriceRows(unit, slot, clicks, spend, bid, log_price, spread[unit])
+        pays = float(learn_payment(paid_rows, won_all, n, price_sd) @ PAYS)
     level = follow_price(
-        unit, slot, telling, rows.spend[order], bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd
+        unit, slot, telling, spend, bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd, pays
     )
     when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
@@ -197,7 +205,7 @@ def _followed(
     found = learn_traffic(unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd)
     same_day = factors.day[ahead] == today
     traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
-    landscape = Landscape(per_hour * found.unit, median * np.exp(level.offset), spread, np.ones(n), auction)
+    landscape = Landscape(per_hour * found.unit, median * np.exp(level.offset), spread, np.ones(n), auction, pays)
     proxy = np.where(told, live, landscape.median * price[0])
     low = np.full(n, np.inf)
     high = np.zeros(n)
@@ -211,6 +219,10 @@ def _followed(
     volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
     if auction is Auction.FIRST_PRICE:
         notes.append("first price: prices paid do not tell the market price, so it stays as forecast")
+    if pays > 0.05:
+        notes.append(
+            f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"
+        )
     if n_past and clicks.sum() > 0:
         notes.append(
             f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
 
@@ -71,6 +72,7 @@ def follow_price(
     n_past: int,
     n_ahead: int,
     unit_sd: float,
+    pays: float = 0.0,
 ) -> PriceLevel:
     """Level and offsets from rows of hours.
 
@@ -84,8 +86,10 @@ def follow_price(
         (n_rows,) log-sd of the price.
     unit_sd
         Prior spread of the offsets, learned from then on.
+    pays
+        Part of the price that is the bid itself; see `learn_payment`.
     """
-    precision, target = _observe(hour, clicks, spend, bid, log_price, spread, n_past)
+    precision, target = _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays)
     level, offset, offset_var, weight_hour, variance, dispersion = _separate(
         unit, hour, precision, target, n_units, n_past, unit_sd
     )
@@ -111,6 +115,128 @@ def follow_level(level: Floats, noise: Floats, n_ahead: int) -> tuple[Floats, Fl
     """
     ahead, variance = _filter(level, noise, n_ahead, _GRID)
     return ahead, np.sqrt(variance)
+
+
+#: Parts of the bid in the price that are tried, and their prior chances: plain second price, or several slots.
+PAYS = np.array([0.0, 0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.6])
+_PAYS_PRIOR = np.array([0.5, 0.07, 0.08, 0.08, 0.08, 0.07, 0.06, 0.06])
+#: Hours and rows that the payment is learned from.
+_PAYMENT_HOURS, _PAYMENT_ROWS = 24, 1600
+#: Spread of a unit's volume around its forecast beyond what its rows tell, and of the common one.
+_VOLUME_SD, _COMMON_VOLUME_SD = 0.25, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRows:
+    """Rows of hours with known bids, in order of time; all (n_rows,).
+
+    Attributes
+    ----------
+    unit, hour
+        Positions; hours count from the first one.
+    clicks, spend, bid
+        As reported.
+    log_price, spread
+        Log of the forecast median price of the row's unit and hour, and log-sd of the price.
+    """
+
+    unit: Ints
+    hour: Ints
+    clicks: Floats
+    spend: Floats
+    bid: Floats
+    log_price: Floats
+    spread: Floats
+
+    def some(self, chosen: Ints) -> "PriceRows":
+        """Some of the rows."""
+        return PriceRows(*(getattr(self, name)[chosen] for name in PriceRows.__slots__))
+
+
+def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd: float) -> Floats:
+    """(n_pays,) chance of each of `PAYS`, from prices paid and clicks won at known bids.
+
+    With several slots a click costs more than under second price and follows the bid more closely: price
+    paid = (1 - omega) second price + omega bid. Dear clicks can mean a high market price just as well; so for each
+    omega levels and offsets are fitted anew, and three things are weighed: what prices paid still miss, how far the
+    first levels lie from the forecast, and how clicks go with bids over the units, which a market price too high
+    makes too steep.
+
+    Parameters
+    ----------
+    opportunities
+        (n_rows,) clicks that the forecast expects at an unbeatable bid; NaN where there is none.
+    unit_sd
+        Prior spread of the offsets.
+    """
+    chosen = _telling(rows, n_units)
+    if chosen.size < 20:
+        return _PAYS_PRIOR / _PAYS_PRIOR.sum()
+    some, due = rows.some(chosen), opportunities[chosen]
+    hours, slot = np.unique(some.hour, return_inverse=True)
+    early = hours <= hours[0] + 24
+    fit = np.empty(PAYS.size)
+    for k, pays in enumerate(PAYS):
+        precision, target = _observe(
+            slot, some.clicks, some.spend, some.bid, some.log_price, some.spread, hours.size, pays
+        )
+        level, offset, _, weight, *_ = _separate(some.unit, slot, precision, target, n_units, hours.size, unit_sd)
+        middle = some.log_price + level[slot] + offset[some.unit]
+        paid = _misfit(some.clicks, some.spend, some.bid, middle, some.spread, pays)
+        # rows share errors that no model knows: their evidence counts a quarter
+        fit[k] = -0.125 * chosen.size * np.log(paid)
+        start = float(weight[early] @ level[early]) / max(float(weight[early].sum()), 1e-12)
+        fit[k] -= 0.5 * start**2 / START_SD**2 + 0.125 * float((offset**2).sum()) / unit_sd**2
+        if np.isfinite(due).all():
+            fit[k] += 0.5 * _volume_fit(some, due * ndtr((np.log(some.bid) - middle) / some.spread), n_units)
+    weight = _PAYS_PRIOR * np.exp(fit - fit.max())
+    return weight / weight.sum()
+
+
+def _telling(rows: PriceRows, n_units: int) -> Ints:
+    """Rows of hours spread over the past, and of the units with most clicks."""
+    if not rows.hour.size:
+        return np.zeros(0, np.int64)
+    last = int(rows.hour[-1])
+    hours = np.unique(np.linspace(0, last, _PAYMENT_HOURS).astype(np.int64)) if last >= _PAYMENT_HOURS else None
+    chosen = (rows.clicks >= 1) & (rows.spend > 0)
+    if hours is not None:
+        chosen &= np.isin(rows.hour, hours)
+    found = np.flatnonzero(chosen)
+    if found.size > _PAYMENT_ROWS:
+        clicks = np.bincount(rows.unit[found], rows.clicks[found], n_units)
+        rank = np.argsort(-clicks, kind="stable")
+        so_far = np.cumsum(np.bincount(rows.unit[found], minlength=n_units)[rank])
+        kept = np.zeros(n_units, np.bool_)
+        kept[rank[: max(int(np.searchsorted(so_far, _PAYMENT_ROWS)), 5)]] = True
+        found = found[kept[rows.unit[found]]]
+    return found
+
+
+def _volume_fit(rows: PriceRows, due: Floats, n_units: int) -> float:
+    """Log likelihood of the units' clicks where so many were due: volumes of units and the common one are uncertain."""
+    clicks, expected = np.bincount(rows.unit, rows.clicks, n_units), np.bincount(rows.unit, due, n_units)
+    n_rows = np.bincount(rows.unit, minlength=n_units)
+    seen = (expected > 1e-9) & (clicks > 0)
+    miss = np.log(clicks[seen] / expected[seen])
+    variance = _VOLUME_SD**2 + 1 / clicks[seen] + 0.1 / n_rows[seen]
+    held = float((1 / variance).sum()) + _COMMON_VOLUME_SD**-2
+    common = float((miss / variance).sum()) / held
+    return -0.5 * (float(((miss - common) ** 2 / variance).sum()) + common**2 / _COMMON_VOLUME_SD**2)
+
+
+@njit(cache=True)
+def _misfit(clicks, spend, bid, log_price, spread, pays):
+    """Mean square of what prices paid miss their expectation by, log scale, weighted by clicks."""
+    total, weight = 0.0, 0.0
+    for r in range(clicks.size):
+        z = (np.log(bid[r]) - log_price[r]) / spread[r]
+        second = np.exp(log_price[r] + 0.5 * spread[r] ** 2) * max(_cdf(z - spread[r]), 1e-30) / max(_cdf(z), 1e-30)
+        mean = (1.0 - pays) * min(second, bid[r]) + pays * bid[r]
+        miss = np.log(spend[r] / clicks[r] / mean)
+        total += clicks[r] * miss * miss
+        weight += clicks[r]
+    return total / weight
 
 
 @njit(cache=True)
@@ -169,7 +295,7 @@ def _cdf(x):
 
 
 @njit(cache=True)
-def _observe(hour, clicks, spend, bid, log_price, spread, n_past):
+def _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays):
     """Precision and precision-weighted observation of (level + offset) of each row."""
     n = hour.size
     precision = np.zeros(n)
@@ -194,11 +320,13 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past):
                 if squared < 1e-12:
                     continue  # a bid that far below the market tells nothing by its price
                 won, paid = _cdf(z), _cdf(z - s)
-                mean = np.exp(mu + 0.5 * s * s) * paid / won
-                variance = max(np.exp(2 * (mu + s * s)) * squared / won - mean * mean, 1e-4 * mean * mean)
+                second = np.exp(mu + 0.5 * s * s) * paid / won
+                spare = max(np.exp(2 * (mu + s * s)) * squared / won - second * second, 1e-4 * second * second)
+                mean = (1.0 - pays) * second + pays * bid[r]
+                variance = (1.0 - pays) ** 2 * spare
                 mills_paid = 0.3989422804014327 * np.exp(-0.5 * (z - s) ** 2) / paid
                 mills_won = 0.3989422804014327 * np.exp(-0.5 * z * z) / won
-                slope = mean * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
+                slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
                 scale = np.sqrt(clicks[r] / variance)
                 pull = min(max((spend[r] / clicks[r] - mean) * scale, -4.0), 4.0)
                 gain = slope * scale

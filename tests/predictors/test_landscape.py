@@ -52,3 +52,13 @@ def test_the_price_paid_stays_below_the_bid():
     paid = mean_price(z, np.ones_like(z), np.full_like(z, 0.5), bid, Auction.SECOND_PRICE)
     assert (paid < bid).all()
     assert (np.diff(paid) > 0).all()
+
+
+def test_where_part_of_the_price_is_the_bid_one_more_click_costs_more_than_it():
+    land = Landscape(np.array([5.0]), np.array([2.0]), np.array([0.5]), np.ones(1), Auction.SECOND_PRICE, 0.25)
+    bid = np.array([[1.7 - 1e-5, 1.7 + 1e-5]])
+    clicks, spend = land.tables(bid)
+    steep = np.log(clicks[0, 1] / clicks[0, 0]) / np.log(bid[0, 1] / bid[0, 0])
+    marginal = (spend[0, 1] - spend[0, 0]) / (clicks[0, 1] - clicks[0, 0])
+    assert marginal == pytest.approx(1.7 * (1 + 0.25 / steep), rel=1e-3)
+    assert (spend < clicks * bid).all()
