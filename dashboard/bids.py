@@ -54,14 +54,6 @@ def show(seen: Sight) -> None:
         pl.col("action").cast(pl.String).replace_strict({k.value: v for k, v in _ACTIONS.items()}).alias("what"),
     )
     units = units.with_columns((pl.col("bid_cpc") / pl.col("live_bid_cpc")).log().abs().alias("size"))
-    inside = pl.col("unit_id").str.starts_with(pl.concat_str("campaign", pl.lit(" / ")))
-    units = units.with_columns(
-        pl.when(inside)
-        .then(pl.col("unit_id").str.slice(pl.col("campaign").str.len_chars() + 3))
-        .otherwise("unit_id")
-        .alias("unit"),
-        pl.col("reason").str.splitn(": ", 2).struct.field("field_1").fill_null(pl.col("reason")).alias("why"),
-    )
     units = units.join(_held(seen, plan), on="unit_id", how="left", maintain_order="left")
     blocks.headline(*_headline(seen, plan, decision, units))
     if decision is None:

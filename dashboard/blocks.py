@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.figures import Per, between, timeline
 from dashboard.session import Sight
-from dashboard.words import plain
+from dashboard.words import NOTHING, plain
 from domain.phases import PromotionCalendar
 
 #: How long after its end a promotion is still what one looks at.
@@ -51,6 +51,7 @@ def table(rows: pl.DataFrame, columns: dict[str, Any], *, height: int | None = N
         width="stretch",
         height="auto" if height is None else height,
         key=key,
+        placeholder=NOTHING,
     )
 
 

@@ -77,17 +77,22 @@ def _changes(seen: Sight, decision: Decision) -> None:
     if not changes.height:
         st.caption("No bid differs from the hour before.")
         return
-    top = changes.head(8).join(with_reasons(seen, decision.plan).select("unit_id", "reason"), on="unit_id", how="left", maintain_order="left")  # fmt: skip
+    top = changes.head(8).join(with_reasons(seen, decision.plan).select("unit_id", "unit", "why"), on="unit_id", how="left", maintain_order="left")  # fmt: skip
     top = top.with_columns((100 * (pl.col("bid_cpc") / pl.col("bid_cpc_before") - 1)).alias("change"))
-    st.caption(f"Largest of {count(changes.height, 'change')} against the hour before; all on the Bids page.")
+    first = changes["bid_cpc_before"].null_count() == changes.height
+    st.caption(
+        f"The first plan, so nothing to compare with; all {count(changes.height, 'bid')} on the Bids page."
+        if first
+        else f"Largest of {count(changes.height, 'change')} against the hour before; all on the Bids page."
+    )
     blocks.table(
         top,
         {
-            "unit_id": st.column_config.TextColumn("unit", width="small"),
-            "campaign": st.column_config.TextColumn("campaign", width="small"),
-            "bid_cpc_before": st.column_config.NumberColumn("bid before", format="%.2f", width="small"),
-            "bid_cpc": st.column_config.NumberColumn("bid", format="%.2f", width="small"),
-            "change": st.column_config.NumberColumn("change", format="%+.0f %%", width="small"),
-            "reason": st.column_config.TextColumn("why", width="large"),
+            "campaign": st.column_config.TextColumn("campaign", width=85),
+            "unit": st.column_config.TextColumn("unit", width=120, help="Its name below the campaign."),
+            "bid_cpc_before": st.column_config.NumberColumn("before", format="%.2f", width=60),
+            "bid_cpc": st.column_config.NumberColumn("bid", format="%.2f", width=60),
+            "change": st.column_config.NumberColumn("change", format="%+.0f %%", width=65),
+            "why": st.column_config.TextColumn("why", width=500, help="In full on the Bids page."),
         },
     )

@@ -12,6 +12,7 @@ from dashboard.words import NOTHING, change, count, money, number, plain, share
 from data.kept import references
 from domain.account import Mode
 from domain.errors import PredictionError
+from domain.goals import Scope, TargetKind
 from domain.phases import PromotionCalendar
 from domain.plans import DecisionState
 
@@ -199,6 +200,8 @@ def _helped(
     _before_and_after(seen, rows, sent["hour"].min(), per)  # type: ignore[arg-type]
 
 
+#: A return this much below its target, as a share, misses it.
+_MISSED = 0.01
 _NAMES = {"steadybid": "SteadyBid", "static": "bids left alone", "manual": "a trader's ±10 % rules", "pid": "a spend controller", "hindsight": "the best possible"}  # fmt: skip
 
 
@@ -228,13 +231,26 @@ def _against_others(seen: Sight, others: pl.DataFrame) -> None:
             "return": [g / c for c, g in totals.values()],
         }
     ).sort("sales", descending=True)
+    asked = next((t.value for t in seen.goals().of(TargetKind.ROI) if t.scope is Scope.ACCOUNT), None)
+    if asked is not None:
+        short = [1 - r / asked for r in table["return"]]
+        table = table.with_columns(target=pl.Series([f"missed by {share(s)}" if s >= _MISSED else "kept" for s in short]))  # fmt: skip
+    figure = st.column_config.NumberColumn
     blocks.table(
         table,
         {
-            "who": st.column_config.TextColumn("who bids"),
-            "sales": st.column_config.NumberColumn(f"final sales, {seen.currency}", format="%,.0f"),
-            "spend": st.column_config.NumberColumn(f"spend, {seen.currency}", format="%,.0f"),
-            "return": st.column_config.NumberColumn("sales per 1.00 spent", format="%.2f"),
+            "who": st.column_config.TextColumn("who bids", width=135),
+            "sales": figure(
+                f"sales, {seen.currency}",
+                format="%,.0f",
+                width=80,
+                help="Final: with every order that the clicks will bring.",
+            ),
+            "spend": figure(f"spend, {seen.currency}", format="%,.0f", width=80),
+            "return": figure("per 1.00", format="%.2f", width=60, help="Sales per 1.00 spent."),
+            "target": st.column_config.TextColumn(
+                f"target of {number(asked, 2)}", width=105, help="Whether the ROI that you asked for was kept."
+            ),
         },
     )
     st.caption("Only a simulation can tell this: it replays the same days for each. Sales count every order that the clicks will bring.")  # fmt: skip
