@@ -36,7 +36,8 @@ def evaluate(
     names = listed(scenario, list(evaluation.QUICK) if quick else evaluation.scenarios())
     policies = listed(policy, list(evaluation.QUICK_POLICIES if quick else ALL_POLICIES))
     numbers = parse_seeds(seeds or ("0-2" if quick else "0-9"))
-    todo = evaluation.tasks(names, policies, numbers)
+    split_seeds = evaluation.QUICK_SPLIT_SEEDS if quick else evaluation.SPLIT_SEEDS
+    todo = evaluation.tasks(names, policies, numbers, split_seeds)
     folder = (home() / "evaluate") if out is None else out
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeRemainingColumn()

@@ -27,6 +27,9 @@ def simulate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report and figures.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Runs at the same time.")] = 2,
+    regret: Annotated[
+        bool, typer.Option("--regret", help="Split each run's regret, by three more runs of it; see --json.")
+    ] = False,
 ) -> None:
     """Run a promotion hour by hour through the very cycle that live accounts use, and compare."""
     from evaluation.results import to_json
@@ -46,7 +49,7 @@ def simulate(
     folder = (home() / "simulate" / world.name) if out is None else out
     _check_targets(json_file, folder)
     say(f"scenario {world.name}: {world.purpose}")
-    results = _with_progress(world, wanted, numbers, jobs, run_all)
+    results = _with_progress(world, wanted, numbers, jobs, run_all, regret=regret)
     if json_file is not None:  # first of all: whatever fails later, the figures are there
         _write_whole(json_file, json.dumps(clean(to_json(results)), indent=2, allow_nan=False) + "\n")
     _report(results, folder)
@@ -83,6 +86,8 @@ def _with_progress(
     seeds: Sequence[int],
     jobs: int,
     run_all: Callable[..., list["RunResult"]],
+    *,
+    regret: bool,
 ) -> list["RunResult"]:
     """Run with one bar over all hours of all runs, on stderr; without a terminal, a line for each finished run."""
     from rich.console import Console
@@ -102,7 +107,7 @@ def _with_progress(
             if hours == of and not watched:
                 warn(f"{policy}, seed {seed}: {hours} hours done")
 
-        results = run_all(world, policies, seeds, jobs, told, keep=True)
+        results = run_all(world, policies, seeds, jobs, told, keep=True, regret=regret)
         bar.update(task, completed=sum(done.values()), description=f"{len(results)} runs done")
     return results
 

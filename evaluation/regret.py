@@ -29,8 +29,8 @@ from domain.time import Hour
 from engine.cycle import run_cycle
 from evaluation.desks import auction_of, desk_for
 from evaluation.metrics import measure
-from evaluation.oracles import play_oracle, rows_of
-from market import Scenario, SimPlatform, make_platform, make_world
+from evaluation.oracles import ORACLES, play_oracle, rows_of
+from market import FluidPlan, Scenario, SimPlatform, make_platform, make_world
 
 #: Parts, in the order in which they are told.
 PARTS = ("prediction", "pacing", "bidding", "edits", "noise")
@@ -116,13 +116,19 @@ class TruePrice:
 
 
 def split(scenario: Scenario, seed: int, as_it_was: float, policy: str = "steadybid") -> dict[str, float]:
-    """Parts of the regret of a run whose gmv over hindsight was `as_it_was`."""
+    """Parts of the regret of a run whose gmv over hindsight was `as_it_was`.
+
+    An oracle predicts, paces and bids as hindsight does: what it lacks is what the edit rules took, or noise.
+    """
+    if policy in ORACLES:
+        rules = 1 - as_it_was if policy == "constant_price" else 0.0
+        return dict.fromkeys(PARTS, 0.0) | {"edits": rules, "noise": 1 - as_it_was - rules}
     free = replace(scenario, faults=tuple(f for f in scenario.faults if f.kind.value in _WORLDLY))
     g1 = _rerun(free, seed, policy)
     g2 = _rerun(free, seed, policy, truth=True)
-    g3 = _rerun(free, seed, policy, truth=True, price=True)
     world = make_world(scenario, seed)
     platform = play_oracle(world, "oracle")
+    g3 = _rerun(free, seed, policy, truth=True, best=world.hindsight(platform.curves))
     g4 = measure(platform.curves, platform.ledger, rows_of(world)).gmv_vs_hindsight
     return {"prediction": g2 - g1, "pacing": g3 - g2, "bidding": g4 - g3, "edits": g1 - as_it_was, "noise": 1 - g4}
 
@@ -131,17 +137,15 @@ def split(scenario: Scenario, seed: int, as_it_was: float, policy: str = "steady
 _WORLDLY = ("price_shock", "demand_shock", "rival_entry", "stock_out", "predictor_bias")
 
 
-def _rerun(scenario: Scenario, seed: int, policy: str, *, truth: bool = False, price: bool = False) -> float:
-    """Gmv over hindsight of a run without edit rules, and with oracles in some seats."""
+def _rerun(scenario: Scenario, seed: int, policy: str, *, truth: bool = False, best: FluidPlan | None = None) -> float:
+    """Gmv over hindsight of a run without edit rules: with true curves, and at the price of money of a best plan."""
     world = make_world(scenario, seed)
     world.limits = FREE
     platform = make_platform(world)
     desk = desk_for(policy, world, platform)
     if truth:
         desk.model = TrueModel(platform)
-    if price:
-        curves = world.curves if scenario.auction is None else play_oracle(make_world(scenario, seed), "oracle").curves
-        best = world.hindsight(curves)
+    if best is not None:
         desk.pacer = TruePrice(
             desk.pacer,
             best.unit_theta if best.unit_theta is not None else np.full(world.n_units, best.theta),

@@ -18,6 +18,7 @@ from evaluation.desks import POLICIES, desk_for
 from evaluation.keep import Tape
 from evaluation.metrics import Figures, measure
 from evaluation.oracles import ORACLES, binding_rows, constant_price_cpc_cv, expected_ledger, play_oracle, rows_of
+from evaluation.regret import split
 from evaluation.results import RunResult, Setting
 from evaluation.trace import Hindsight, Recorder
 from market import Scenario, fingerprint, make_platform, make_world, troubled
@@ -47,7 +48,13 @@ def setting_of(scenario: Scenario) -> Setting:
 
 
 def run(
-    scenario: Scenario, policy: str, seed: int, progress: Progress | None = None, *, keep: bool = False
+    scenario: Scenario,
+    policy: str,
+    seed: int,
+    progress: Progress | None = None,
+    *,
+    keep: bool = False,
+    regret: bool = False,
 ) -> RunResult:
     """One policy in one world, from the first hour to the last.
 
@@ -61,9 +68,18 @@ def run(
         Told after each hour.
     keep
         Whether the result carries all that its desk saw and decided (`RunResult.kept`).
+    regret
+        Whether its regret is split, which takes three more runs (`RunResult.regret`).
     """
     if policy in ORACLES:
-        return _run_oracle(scenario, policy, seed, progress)
+        result = _run_oracle(scenario, policy, seed, progress)
+    else:
+        result = _run_at_a_desk(scenario, policy, seed, progress, keep=keep)
+    return replace(result, regret=split(scenario, seed, result.figures.gmv_vs_hindsight, policy)) if regret else result
+
+
+def _run_at_a_desk(scenario: Scenario, policy: str, seed: int, progress: Progress | None, *, keep: bool) -> RunResult:
+    """One policy that decides from reports."""
     world = make_world(scenario, seed)
     platform = make_platform(world)
     desk = desk_for(policy, world, troubled(platform, scenario))
@@ -132,11 +148,13 @@ def simulate(
     progress: Progress | None = None,
     *,
     keep: bool = False,
+    regret: bool = False,
 ) -> list[RunResult]:
     """All policies on all seeds, several at a time; results in the order policy, then seed.
 
     Results do not depend on `jobs`: each run is a world of its own. With `keep`, SteadyBid's run on the first seed
-    carries all that its desk saw and decided, for `evaluation.keep.keep`.
+    carries all that its desk saw and decided, for `evaluation.keep.keep`; with `regret`, every run says where its
+    missing gmv went.
     """
     unknown = [p for p in policies if p not in ALL_POLICIES]
     if unknown or not policies or not seeds:
@@ -145,10 +163,12 @@ def simulate(
             f"{', '.join(ALL_POLICIES)}"
         )
     tasks = [
-        (policy, seed, keep and (policy, seed) == ("steadybid", seeds[0])) for policy in policies for seed in seeds
+        (policy, seed, keep and (policy, seed) == ("steadybid", seeds[0]), regret)
+        for policy in policies
+        for seed in seeds
     ]
     if jobs <= 1 or len(tasks) == 1:
-        return [run(scenario, policy, seed, progress, keep=kept) for policy, seed, kept in tasks]
+        return [run(scenario, p, seed, progress, keep=kept, regret=split_up) for p, seed, kept, split_up in tasks]
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     others = set(multiprocessing.active_children())
@@ -197,8 +217,8 @@ def _listen(news: Any) -> None:
     news.cancel_join_thread()  # a count that nobody reads any more must not keep a process alive
 
 
-def _run(scenario: Scenario, policy: str, seed: int, keep: bool) -> RunResult:
-    return run(scenario, policy, seed, lambda *told: _news.put(told), keep=keep)
+def _run(scenario: Scenario, policy: str, seed: int, keep: bool, regret: bool) -> RunResult:
+    return run(scenario, policy, seed, lambda *told: _news.put(told), keep=keep, regret=regret)
 
 
 @contextmanager

@@ -81,6 +81,20 @@ def test_figures_are_written_whole_with_their_keys_and_the_same_for_any_number_o
     assert "hours done" not in said.out
 
 
+def test_the_regret_of_every_run_is_split_where_it_is_asked_for_and_adds_up(done, tiny, tmp_path):
+    file = tmp_path / "a.json"
+    common = ("simulate", "--scenario", tiny, "--seeds", "3", "--jobs", "1", "--json", file)
+    done(*common, "--policy", "steadybid,static,constant_price", "--regret")
+    runs = json.loads(file.read_text())["runs"]
+    for run in runs:
+        assert set(run["regret"]) == {"prediction", "pacing", "bidding", "edits", "noise"}
+        assert sum(run["regret"].values()) == pytest.approx(run["regret_total"], abs=1e-9)
+        assert set(run["binding"]) <= {"budget", "roi"}
+    assert runs[2]["regret"]["prediction"] == 0
+    done(*common, "--policy", "static")
+    assert json.loads(file.read_text())["runs"][0]["regret"] is None
+
+
 def test_a_figure_that_nothing_was_bought_for_is_null_and_never_nan(done, tiny, tmp_path):
     text = tiny.read_text()
     assert "budget = 4000.0" in text
