@@ -170,7 +170,7 @@ def desk_for(
     guardrails: list[Guardrail] = [
         Guardrails(limits),
         PersonsHolds(workspace.held_units(name, hour)),
-        Breaker(caps_of(goals, calendar, rules, known), calendar, rules.stale_after_hours),
+        Breaker(caps_of(goals, calendar, rules, known), calendar, rules.stale_after_hours, goals),
     ]
     desk = Desk(
         account=account,

@@ -6,11 +6,14 @@ optimization fails in an expected way, live bids are held and the decision says 
 """
 
 from dataclasses import replace
+from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from domain.errors import OptimizationError, PredictionError
-from domain.plans import ACTION, INTERVENTIONS, PLAN, Action, BidPlan, Decision, DecisionState
+from domain.groups import Groups
+from domain.plans import ACTION, INTERVENTIONS, PLAN, Action, BidPlan, Decision, DecisionState, SpendTargets
 from domain.problem import Status
 from domain.tables import Known, empty
 from domain.time import Hour
@@ -52,8 +55,21 @@ def run_cycle(hour: Hour, desk: Desk) -> Decision:
 
 
 def know(hour: Hour, desk: Desk) -> Known:
-    """All that is known when the hour starts, with what earlier decisions planned."""
-    return replace(desk.asof.at(hour), planned=desk.journal.planned(hour, MEMORY_HOURS))
+    """All that is known when the hour starts, with what earlier decisions planned.
+
+    Where nothing was decided lately, older decisions are remembered as far back as reports are: a loop that comes back
+    after days must know that it has been away. Rows of hours that have not begun yet are left out: no report can
+    know them.
+    """
+    known = desk.asof.at(hour)
+    newest = known.performance["start_utc"].max()
+    if isinstance(newest, datetime) and newest >= hour.start:
+        begun = pl.col("start_utc") < hour.start
+        known = replace(known, performance=known.performance.filter(begun), arrivals=known.arrivals.filter(begun))
+    planned = desk.journal.planned(hour, MEMORY_HOURS)
+    if not planned.height:
+        planned = desk.journal.planned(hour, desk.lookback_hours)
+    return replace(known, planned=planned)
 
 
 def decide(known: Known, desk: Desk) -> BidPlan:
@@ -76,13 +92,40 @@ def decide(known: Known, desk: Desk) -> BidPlan:
             if attempts:
                 plan = replace(plan, attempts=(*attempts, *plan.attempts))
         except (PredictionError, OptimizationError) as error:
-            plan = hold(known, f"live bids are held: {type(error).__name__}: {error}")
+            reason = f"live bids are held: {type(error).__name__}: {error}"
+            plan = hold(known, reason, continued(known, groups, reason))
     for guardrail in desk.guardrails:
         plan = guardrail.review(plan, known)
     return plan
 
 
-def hold(known: Known, reason: str) -> BidPlan:
+def continued(known: Known, groups: Groups, reason: str) -> SpendTargets | None:
+    """Spend aims of an hour in which live bids are held: those of the last decided hour; ``None`` before any.
+
+    Later hours count what held bids spend in the dark by them, and know that the loop was awake.
+    """
+    if not known.planned.height:
+        return None
+    last = known.planned.filter(pl.col("start_utc") == known.planned["start_utc"].max())
+    amount, theta = (dict(last.select("group", name).iter_rows()) for name in ("amount", "theta"))
+    n = len(groups.names)
+    aim = np.array([float(amount.get(name, 0.0)) for name in groups.names])
+    price = np.array([float(theta.get(name, np.inf)) for name in groups.names])
+    return SpendTargets(
+        hour=known.hour,
+        groups=groups,
+        amount=aim,
+        ceiling=np.full(n, np.inf),
+        theta=price[groups.leaf],
+        offset=np.zeros(groups.leaf.size),
+        status=Status.SLACK,
+        rows=(),
+        certificate=None,
+        reason=reason,
+    )
+
+
+def hold(known: Known, reason: str, targets: SpendTargets | None = None) -> BidPlan:
     """Plan that keeps every live bid, with the reason."""
     live = known.live_bids.rows
     given = pl.DataFrame(
@@ -106,7 +149,7 @@ def hold(known: Known, reason: str) -> BidPlan:
         account=known.account.name,
         hour=known.hour,
         units=units,
-        targets=None,
+        targets=targets,
         interventions=empty(INTERVENTIONS),
         status=Status.SLACK,
         reason=reason,

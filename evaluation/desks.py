@@ -42,7 +42,7 @@ def desk_for(policy: str, world: SimWorld, platform: AdPlatform) -> Desk:
         model=SteadyModel(calendar=world.calendar, auction=auction_of(world)),
         pacer=RecedingHorizon(AutoSolver()),
         policy=_POLICIES[policy](),
-        guardrails=[Guardrails(world.limits), Breaker(HardCaps(total=world.budget), world.calendar)],
+        guardrails=[Guardrails(world.limits), Breaker(HardCaps(total=world.budget), world.calendar, goals=world.goals)],
         fallback=MirrorFallback(),
     )
 

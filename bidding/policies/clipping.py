@@ -104,6 +104,10 @@ def legal(wanted: Floats, live: Live, limits: BidLimits, highest: Floats | None 
 
 
 def proxied(live: Live, outlook: Outlook) -> Live:
-    """Same live bids, with the stated proxy where the bid is unknown, so that step windows have a centre."""
-    known = live.known & outlook.bid_known
+    """Same live bids, with the stated proxy where the bid is unknown, so that step windows have a centre.
+
+    A paused unit has no bid that could be unknown: it may be given one again.
+    """
+    asleep = live.known & (live.paused | (live.bid == 0))
+    known = live.known & (outlook.bid_known | asleep)
     return Live(np.where(known, live.bid, outlook.bid_proxy), known, live.paused, live.archived, live.edits)

@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 
 from domain.errors import ConfigError
+from domain.goals import Goals, Target, TargetKind
 from domain.phases import Phase, PhaseKind, PromotionCalendar
 from domain.plans import INTERVENTIONS, PLAN, Action, BidPlan
 from domain.problem import Status
 from domain.tables import PLANNED, Known, empty
 from domain.time import Window
-from pacing import Breaker, HardCaps
+from pacing import Breaker, HardCaps, TripRules
 
 
 def _plan(known: Known) -> BidPlan:
@@ -104,3 +105,82 @@ def test_contradictory_reports_hold_the_live_bids(make_known, broken: pl.Expr) -
 def test_a_cap_must_be_a_positive_amount(wrong: float) -> None:
     with pytest.raises(ConfigError, match="positive amount"):
         HardCaps(hour=wrong)
+
+
+def test_hours_that_no_report_covers_count_at_their_plan(make_known) -> None:
+    known = make_known(planned=_planned(make_known()))  # 288 spent in 24 reported hours, 10 planned for each of them
+    cut = known.performance.filter(pl.col("start_utc") < known.hour.plus(-3).start)
+    object.__setattr__(known, "performance", cut)  # three hours in the dark: 252 told, 30 planned
+    assert Breaker(HardCaps(total=282.5)).trip(known) is None
+    trip = Breaker(HardCaps(total=281.5)).trip(known)
+    assert trip is not None
+    assert trip.action is Action.PAUSE
+    assert "30.00 of it planned" in trip.words
+
+
+def test_days_without_decisions_and_reports_are_stale_however_old_the_last_ones_are(make_known) -> None:
+    known = make_known()
+    old = _planned(known).with_columns(pl.col("start_utc") - timedelta(days=9))
+    rows = known.performance.with_columns(
+        pl.col("start_utc") - timedelta(days=9), pl.col("learned_at") - timedelta(days=9)
+    )
+    silent = make_known(planned=old)
+    object.__setattr__(silent, "performance", rows)
+    trip = Breaker().trip(silent)
+    assert trip is not None
+    assert trip.rule == "stale reports"
+    assert "216 hours old" in trip.words
+
+
+@pytest.mark.parametrize("amount", [3.9, 4.1])
+def test_spend_far_ahead_of_plan_lowers_bids_until_it_is_back(make_known, amount: float) -> None:
+    known = make_known(planned=_planned(make_known(), amount))  # 12 an hour spent
+    trip = Breaker(HardCaps(day=500.0)).trip(known)
+    assert (trip is not None) == (3 * amount < 12)
+    if trip is None:
+        return
+    plan = _plan(known)
+    after = Breaker(HardCaps(day=500.0)).review(plan, known)
+    assert after.units["bid_cpc"].to_list() == pytest.approx([0.7] * known.n_units)  # 30 % below the live bid of 1.0
+    assert after.units["spend"].to_list() == pytest.approx([3.0 * 0.7 / 1.5] * known.n_units)
+    assert set(after.interventions["rule"]) == {"spend rate"}
+    paused = plan.units.with_columns(pl.lit("pause").cast(PLAN["action"]).alias("action"))
+    kept = Breaker(HardCaps(day=500.0)).review(
+        BidPlan("demo", known.hour, paused, None, empty(INTERVENTIONS), Status.SLACK, ""), known
+    )
+    assert set(kept.units["action"]) == {"pause"}
+
+
+def test_a_small_account_that_leaves_a_small_plan_does_not_trip(make_known) -> None:
+    known = make_known(planned=_planned(make_known(), 3.0))
+    assert Breaker(HardCaps(day=5000.0)).trip(known) is None  # 18 too much of 5000 is no runaway
+
+
+@pytest.mark.parametrize(("target", "trips"), [(3.0, False), (40.0, True)])
+def test_old_clicks_that_did_not_sell_lower_bids_with_evidence_only(make_known, target: float, trips: bool) -> None:
+    # 4.0 of gmv for 1.0 of spend, 1.2 orders an hour: after 24 hours 29 orders
+    goals = Goals(targets=(Target(TargetKind.ROI, target),))
+    known = make_known()
+    rules = TripRules(mature_hours=1)
+    trip = Breaker(goals=goals, rules=rules).trip(known)
+    assert (trip is not None) == trips
+    assert Breaker(goals=goals).trip(known) is None  # no click is three days old yet
+    if trip is not None:
+        assert trip.rule == "cost over target"
+        few = make_known()
+        object.__setattr__(few, "performance", few.performance.head(12).with_columns(pl.col("orders") * 0.1))
+        assert Breaker(goals=goals, rules=rules).trip(few) is None
+
+
+def test_a_person_may_release_a_rule_for_a_time(make_known) -> None:
+    known = make_known()
+    caps = HardCaps(total=288.0)
+    until = {"hard cap: total": known.hour.plus(2).start}
+    assert Breaker(caps, released=until).trip(known) is None
+    over = {"hard cap: total": known.hour.start}
+    assert Breaker(caps, released=over).trip(known) is not None
+
+
+def test_wrong_trip_rules_are_refused() -> None:
+    with pytest.raises(ConfigError, match="surge > 1"):
+        TripRules(surge=1.0)
