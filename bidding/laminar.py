@@ -22,7 +22,7 @@ greedy for the linear multiple-choice knapsack (Sinha and Zoltners, 1979); value
 multiplier follow Aggarwal, Badanidiyuru and Mehta (2019).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,8 +62,8 @@ class LaminarSolver:
         if reason is not None:
             raise SolverFailed(reason)
         curves.checked(problem)
-        cuts = _swept(problem)
-        return certify(
+        cuts = swept(problem)
+        answer = certify(
             problem,
             cuts.end,
             theta=cuts.theta,
@@ -73,20 +73,43 @@ class LaminarSolver:
             tied=cuts.tied,
             method="laminar",
         )
+        if not any(int((y > 0).sum()) > 1 for y in cuts.rays):
+            return answer
+        from bidding.lost import told  # it sweeps, too
+
+        words = told(problem, cuts.unreachable, cuts.rays, answer.spend, answer.gmv)
+        return replace(answer, certificate=replace(answer.certificate, words=words))
 
 
 @dataclass(frozen=True, slots=True)
-class _Cuts:
-    """What the sweep found; `unreachable` lists rows that cannot be met, `tied` whether two rows are tight."""
+class Cuts:
+    """What the sweep found.
+
+    Attributes
+    ----------
+    end
+        Mix of levels per unit.
+    theta, multipliers
+        (n_units,) and (n_rows,) prices.
+    unreachable
+        Rows that cannot be met.
+    rays
+        For each of them the prices (n_rows,) that prove it: rows with a positive one cannot be met together. Of a group
+        around another that is lost already only its own row.
+    tied
+        Whether two rows are tight.
+    """
 
     end: tuple[NDArray[np.int16], NDArray[np.int16], Floats]
     theta: Floats
     multipliers: Floats
     unreachable: Ints
+    rays: tuple[Floats, ...]
     tied: bool
 
 
-def _swept(problem: Problem) -> _Cuts:
+def swept(problem: Problem) -> Cuts:
+    """Cut all groups at their rows, from the innermost up, and price the cuts."""
     groups, rows = problem.groups, problem.rows
     n, n_groups = int(problem.bids.shape[0]), len(groups.names)
     spend = np.ascontiguousarray(problem.spend)
@@ -95,10 +118,11 @@ def _swept(problem: Problem) -> _Cuts:
     by_group = np.argsort(rows.group, kind="stable")
     row_at = np.searchsorted(rows.group[by_group], np.arange(n_groups + 1)).astype(np.int64)
     kind, rho = rows.kind[by_group], np.asarray(rows.target[by_group], np.float64)
+    right = np.asarray(rows.right[by_group], np.float64)
     order, begin, stop = kernels.unit_ranges(groups.parent, groups.leaf)
     start = (found.start, found.start.copy(), np.ones(n), found.first)
     end = (found.end, found.end.copy(), np.ones(n))
-    high, high_row, low, low_row, state = kernels.sweep(
+    high, high_row, low, low_row, state, stood, stood_row = kernels.sweep(
         spend,
         value,
         order,
@@ -108,7 +132,7 @@ def _swept(problem: Problem) -> _Cuts:
         row_at,
         kind,
         rho,
-        np.asarray(rows.right[by_group], np.float64),
+        right,
         start,
         end,
         found.sums,
@@ -120,5 +144,22 @@ def _swept(problem: Problem) -> _Cuts:
         theta[free] = least if np.isfinite(least) else 0.0
     multipliers = np.zeros(len(rows))
     multipliers[by_group] = sorted_multipliers
-    lost = high_row[(state == 2) & (high_row >= 0)]
-    return _Cuts(end, theta[groups.leaf], multipliers, by_group[lost], bool((state == 1).any()))
+    lost = np.flatnonzero((state == 2) & (high_row >= 0))
+    rays: list[Floats] = []
+    above = np.zeros(n_groups, np.bool_)  # groups around a lost one: their cuts say nothing
+    for g in lost[::-1]:
+        sorted_ray, y = np.zeros(len(rows)), np.zeros(len(rows))
+        alone = bool(above[g])
+        up = int(groups.parent[g])
+        while up >= 0 and not above[up]:
+            above[up], up = True, int(groups.parent[up])
+        kernels.ray(
+            int(g), groups.parent, kind, rho, high, high_row, low, low_row, stood, stood_row, sorted_ray
+        )  # fmt: skip
+        if alone or not bool(np.isfinite(sorted_ray).all()):
+            sorted_ray = np.zeros(len(rows))
+            sorted_ray[high_row[g]] = 1.0
+        y[by_group] = sorted_ray
+        rays.append(y)
+    at = by_group[high_row[lost]]
+    return Cuts(end, theta[groups.leaf], multipliers, at, tuple(rays[::-1]), bool((state == 1).any()))

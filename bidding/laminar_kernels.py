@@ -269,13 +269,15 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
     """Cut every group at its rows, children first.
 
     `row_at` (n_groups + 1,) delimits each group's rows in `row_kind` .. `row_right`. Gives per group the
-    slope and row of the upper cut, of the lower cut, and a state: 0 fine, 1 two rows tight, 2 unreachable.
+    slope and row of the upper cut, of the lower cut, and a state: 0 fine, 1 two rows tight, 2 unreachable; and
+    the slope and row of an upper cut of the group's own that stood before its row was found unreachable.
     """
     n_groups = parent.size
     n = order.size
     high, high_row = np.zeros(n_groups), np.full(n_groups, -1, np.int64)
     low, low_row = np.full(n_groups, np.inf), np.full(n_groups, -1, np.int64)
     state = np.zeros(n_groups, np.int8)
+    stood, stood_row = np.zeros(n_groups), np.full(n_groups, -1, np.int64)
     ph, pl = np.empty(n, np.int16), np.empty(n, np.int16)
     scratch = (np.empty(n, np.int16), np.empty(n, np.int16))
     hint = 1.0
@@ -330,6 +332,7 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
                     lack = r
             if short and state[g] != 2:
                 state[g] = 2
+                stood[g], stood_row[g] = high[g], high_row[g]
                 high[g] = max(high[g], rho[lack])
                 high_row[g], low_row[g] = index[lack], index[lack]
                 for k in range(s, e):
@@ -353,7 +356,49 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
         if g > 0:
             for j in range(4):
                 sums[parent[g], j] += totals[j]
-    return high, high_row, low, low_row, state
+    return high, high_row, low, low_row, state, stood, stood_row
+
+
+@njit(cache=True, error_model="numpy")
+def ray(at, parent, row_kind, row_rho, high, high_row, low, low_row, stood, stood_row, y):
+    # pragma: no cover - compiled
+    """Fill y (n_rows,) with the prices that prove a lost group's row out of reach; its own price is 1.
+
+    With no objective, a price P of spend and M of gmv put every group below at the slope P / M; a cut there is kept by
+    its own row's price, from the group down, just as in `prices`.
+    """
+    n_groups = parent.size
+    price, mass = np.zeros(n_groups), np.zeros(n_groups)
+    inside = np.zeros(n_groups, np.bool_)
+    inside[at] = True
+    r = high_row[at]
+    y[r] = 1.0
+    price[at] = row_rho[r] if row_kind[r] == 1 else 1.0
+    mass[at] = 1.0 if row_kind[r] == 1 else 0.0
+    for g in range(at, n_groups):
+        a, p, m = -1, 0.0, 0.0
+        slope = 0.0
+        if g == at:
+            p, m = price[g], mass[g]
+            if stood_row[g] >= 0 and stood_row[g] != r and stood[g] * m > p:
+                a, slope = stood_row[g], stood[g]
+        else:
+            if not inside[parent[g]]:
+                continue
+            inside[g] = True
+            p, m = price[parent[g]], mass[parent[g]]
+            if high_row[g] >= 0 and high[g] * m > p:
+                a, slope = high_row[g], high[g]
+            elif low_row[g] >= 0 and low[g] < np.inf and p > low[g] * m:
+                a, slope = low_row[g], low[g]
+        if a >= 0:
+            if row_kind[a] == 1:
+                y[a] = (slope * m - p) / (row_rho[a] - slope)
+                p, m = p + y[a] * row_rho[a], m + y[a]
+            else:
+                y[a] = slope * m - p
+                p += y[a]
+        price[g], mass[g] = p, m
 
 
 @njit(cache=True, error_model="numpy")

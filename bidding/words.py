@@ -52,7 +52,7 @@ def answer_in_words(
 ) -> str:
     """One or two sentences on an answer; `spend` and `gmv` are sums per group, shape (n_groups,)."""
     if status is Status.UNREACHABLE:
-        return "; ".join(_unreachable(problem, int(r), spend, gmv) for r in unreachable[:3])
+        return "; ".join(unreachable_row(problem, int(r), spend, gmv) for r in unreachable[:3])
     if status is Status.SLACK:
         return "no target binds: every unit stands at its best level"
     worth = multipliers * np.where(binds, 1.0, 0.0)
@@ -67,7 +67,8 @@ def answer_in_words(
     return told
 
 
-def _unreachable(problem: Problem, row: int, spend: Floats, gmv: Floats) -> str:
+def unreachable_row(problem: Problem, row: int, spend: Floats, gmv: Floats) -> str:
+    """Why a row alone cannot be met, and by how much it is missed; `spend` and `gmv` are sums per group."""
     rows = problem.rows
     kind, g, right = RowKind(int(rows.kind[row])), int(rows.group[row]), float(rows.right[row])
     name = row_name(problem, row)
