@@ -77,6 +77,10 @@ class Source:
         How long after its hour or day a row can first be read, by the platform's profile.
     learned_at
         When the rows were learned, where the caller knows; else ``None``.
+    taken_at
+        When the file was taken in, where that is not simply now: corrections and rows that come late hold from then.
+    unknown_until
+        An instant at which none of the rows were known: a decision was made without them. ``None`` = there is none.
     """
 
     report: str
@@ -86,6 +90,8 @@ class Source:
     attribution_days: int | None = None
     report_lag_hours: float = 0.0
     learned_at: datetime | None = None
+    taken_at: datetime | None = None
+    unknown_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ imports and the index of its quarantine appear in one transaction, or not at all
 When a row was learned: rows of a day that no import of that report and campaign had told of before are history,
 learned at the end of the hour or day they describe plus the platform's report lag (an assumption, marked as
 such, and never later than now). Corrections, and rows that turn up later for a day that was imported before, are
-learned now. A `learned_at` that the caller states holds for all rows.
+learned now; so is history that a decision was made without although it could have been read. A `learned_at` that the
+caller states holds for all rows.
 """
 
 from collections.abc import Mapping
@@ -182,11 +183,14 @@ def _sort_out(rows: pl.DataFrame, stored: pl.DataFrame, source: Source, now: dat
     if source.learned_at is not None:
         learned, assumed = pl.lit(source.learned_at).cast(UTC_TIME), pl.lit(False)
     else:
-        present = pl.lit(now).cast(UTC_TIME)
-        assumed_time = pl.min_horizontal(pl.col("end_utc") + timedelta(hours=source.report_lag_hours), present)
+        present = pl.lit(source.taken_at or now).cast(UTC_TIME)
+        readable = pl.col("end_utc") + timedelta(hours=source.report_lag_hours)
+        # What a decision was made without was not known then, however long ago it could have been read.
+        missed = pl.lit(False) if source.unknown_until is None else readable <= source.unknown_until
+        assumed = history & ~missed
         # A correction holds from now on, even where the clock stands behind the version it corrects.
-        learned = pl.when(history).then(assumed_time).otherwise(pl.max_horizontal(present, "_before"))
-        assumed = history
+        held_from = pl.max_horizontal(present, "_before")
+        learned = pl.when(assumed).then(pl.min_horizontal(readable, present)).otherwise(held_from)
         late = told.filter(first & ~history).height
         if late:
             warnings.append(

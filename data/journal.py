@@ -235,11 +235,11 @@ class SqlJournal:
             rows = connection.execute(query).all()
         return [Unfinished(Hour(r.hour), DecisionState(r.state), r.claimed_by is not None) for r in rows]
 
-    def later(self, hour: Hour, now: datetime) -> Hour | None:
-        """Newest hour after `hour` that was decided until `now`; ``None`` where there is none."""
+    def later(self, hour: Hour | None, now: datetime) -> Hour | None:
+        """Newest hour after `hour` (``None``: of all) that was decided until `now`; ``None`` where there is none."""
         query = sa.select(sa.func.max(decisions.c.hour)).where(
             decisions.c.account == self._account,
-            decisions.c.hour > hour.start,
+            sa.true() if hour is None else decisions.c.hour > hour.start,
             sa.or_(decisions.c.decided_at.is_(None), decisions.c.decided_at <= now),
         )
         with self._database.read() as connection:

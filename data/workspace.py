@@ -167,12 +167,16 @@ class Workspace:
         now: datetime,
         report_lag_hours: float,
         learned_at: datetime | None = None,
+        taken_at: datetime | None = None,
+        unknown_until: datetime | None = None,
     ) -> IngestResult:
-        """Take the rows of one report file, columns `FACTS`; see `data.ingest` for what that means."""
+        """Take the rows of one report file, columns `FACTS`; see `data.ingest` and `Source` for what that means."""
         owner = self.account(account)
         if owner.currency == NO_CURRENCY and currency is not None:
             owner, _ = self.ensure_account(account, currency=currency, now=now)
-        source = Source(report, file, sha256, currency, attribution_days, report_lag_hours, learned_at)
+        source = Source(
+            report, file, sha256, currency, attribution_days, report_lag_hours, learned_at, taken_at, unknown_until
+        )
         return Ingestion(self.database, self.warehouse, owner).ingest(rows, quarantined, source, now)
 
     def ingest_catalog(

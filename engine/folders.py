@@ -54,8 +54,9 @@ def open_folders(workspace: Workspace, account: str, hour: Hour, clock: Clock) -
     workspace, account
         Whose folders.
     hour
-        The hour that is about to be decided. What a bulk sheet says is a state, not history: read in the course
-        of the present hour, it counts from that hour's start on.
+        The hour that is about to be decided. What is taken in before that counts from the hour's start on, as far as
+        it is news: what a bulk sheet says, corrections, and rows that earlier decisions were made without. Days
+        before the first decision are history, learned when their report could first be read.
     clock
         Tells the time.
     """
@@ -64,12 +65,20 @@ def open_folders(workspace: Workspace, account: str, hour: Hour, clock: Clock) -
     if rules.name not in _WITH_FILES:
         return None
     warnings: list[str] = []
+    journal = workspace.journal(account, clock)
 
     def keep(reading: FileReading | CatalogReading | BulkReading) -> None:
         now = clock.now()
-        state_of = hour.start if isinstance(reading, BulkReading) and hour.start <= now < hour.end else None
+        newest = journal.later(None, now)
+        in_time = hour.start <= now < hour.end and (newest is None or newest < hour)
         stored = store(
-            workspace, account, reading, now=now, report_lag_hours=rules.report_lag_hours, learned_at=state_of
+            workspace,
+            account,
+            reading,
+            now=now,
+            report_lag_hours=rules.report_lag_hours,
+            taken_at=hour.start if in_time else now,
+            unknown_until=None if newest is None else newest.start,
         )
         warnings.extend(stored.warnings)
 
@@ -87,7 +96,7 @@ def open_folders(workspace: Workspace, account: str, hour: Hour, clock: Clock) -
     waited = set(platform.waiting())
     taken = platform.collect()
     answered = waited - set(platform.waiting())
-    write_answers(workspace.journal(account, clock), platform, answered | recent(hour))
+    write_answers(journal, platform, answered | recent(hour))
     refused = [f"{t.file} was refused: {t.reason}" for t in taken if t.outcome is Outcome.REFUSED]
     if not platform.entities().height and workspace.entities(account).height:
         warnings.append(

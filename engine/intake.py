@@ -40,6 +40,8 @@ def store(
     now: datetime,
     report_lag_hours: float,
     learned_at: datetime | None = None,
+    taken_at: datetime | None = None,
+    unknown_until: datetime | None = None,
 ) -> Stored:
     """Keep what a file said of an account; a second time changes nothing.
 
@@ -54,7 +56,12 @@ def store(
     report_lag_hours
         Hours from the end of a day until its report can be read: when imported history counts as learned.
     learned_at
-        When the file's contents were learned, where that is known; bulk sheets count from `now` without it.
+        When the file's contents were learned, where that is known.
+    taken_at
+        When the file was taken in, where that is not simply `now`; bulk sheets, corrections and rows that
+        `unknown_until` speaks of count from then.
+    unknown_until
+        The newest decision's hour: what it could have known and did not was not known then.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def store(
     if reading.error is not None:
         raise FileRefused(reading.error)
     if isinstance(reading, BulkReading):
-        return _store_sheet(workspace, account, reading, learned_at or now, now)
+        return _store_sheet(workspace, account, reading, learned_at or taken_at or now, now)
     if isinstance(reading, CatalogReading):
         result = workspace.ingest_catalog(
             account,
@@ -90,6 +97,8 @@ def store(
             now=now,
             report_lag_hours=report_lag_hours,
             learned_at=learned_at,
+            taken_at=taken_at,
+            unknown_until=unknown_until,
         )
     return Stored(
         result.rows_new,

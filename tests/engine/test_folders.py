@@ -186,3 +186,24 @@ def test_a_report_that_comes_after_the_hour_was_decided_counts_from_the_next_one
     assert again.plan.units.equals(first.plan.units)
     assert again.known == first.known
     assert not list((folder_of(tea, "tea") / "inbox").iterdir())  # it was taken in all the same
+
+
+def test_what_a_decision_was_made_without_stays_unknown_at_its_hour(tea: Workspace, tmp_path: Path) -> None:
+    whole = EXAMPLES / "reports" / "targeting.csv"
+    head, *rows = whole.read_text().splitlines(keepends=True)
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text(head + "".join(r for r in rows if "Nov" not in r and "2026-11" not in r))
+    drop(tea, earlier, EXAMPLES / "bulk-sheet.xlsx")
+    first = decided(run(tea))
+    drop(tea, whole)  # the days of November could have been read before; they were not
+    second = decided(run(tea, TEN.plus(1)))
+    assert second.known["clicks"] > first.known["clicks"] > 0  # taken in before it was decided, so it counts at once
+    assert tea.asof("tea").at(TEN).totals() == first.known
+    facts = tea.fact_history("tea")
+    november = facts.filter(pl.col("start_local") >= datetime(2026, 11, 1))
+    assert november["learned_at"].unique().to_list() == [TEN.plus(1).start]
+    could_be_read = november["start_local"] < datetime(2026, 11, 9)  # the report of the 9th was not due at ten
+    assert (november["assumed"] != could_be_read).all()
+    history = facts.filter(pl.col("start_local") < datetime(2026, 11, 1))
+    assert history["assumed"].all()
+    assert (history["learned_at"] <= TEN.start).all()
