@@ -64,6 +64,18 @@ def frontier(problem: Problem, row: int, values: Sequence[float]) -> pl.DataFram
     return frame.select("value", "spend", "gmv", (pl.col("gmv") / pl.col("spend")).alias("roi"), "theta", "binds")
 
 
+def value_of_spend(problem: Problem) -> tuple[Floats, Floats]:
+    """Most that any spend of the account buys, without the account's own rows: vertices of a concave curve.
+
+    Returns
+    -------
+    (n_segments + 1,) spend and value (the objective), both rising. Between two vertices the curve is straight.
+    """
+    curves.checked(problem)
+    curve = _layers(problem, [0])[0]
+    return curve.spend, curve.gain
+
+
 @dataclass(frozen=True, slots=True)
 class _Curve:
     """Segments by falling slope (`falling` is minus the slope), and spend and gain before each (one entry more)."""

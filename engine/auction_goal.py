@@ -1,0 +1,181 @@
+r"""How much of what lies ahead to buy: the price of money for the rest of a day under a budget and one ratio target.
+
+The cells of the program are value buckets x stretches of the day; levels are bids. The laminar solver gives, for any
+spend C, the most value V(C) that it can buy, its price and its bids. The target on spend per value (kappa: CPA, CPC or
+1 / ROI) then is a question of C alone, asked with the uncertain factor L on values:
+
+    hard    the largest C with (C0 + C) / kappa <= L (V0 + V(C)), in the mean; and more than SLACK over target has a chance of at
+            most RISK, both by what was truly bought and by what is counted: n0 + Poisson
+    soft    max E_L[ score(L (V0 + V(C)), C0 + C) ]; a plan goes over target by at most OVERSHOOT
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bidding.frontier import value_of_spend
+from bidding.laminar import LaminarSolver
+from domain.auctions import TargetMode, score
+from domain.errors import OptimizationError
+from domain.groups import Groups
+from domain.problem import Problem, RowKind, Rows, Solution
+from domain.tables import Bools, Floats
+from engine.auction_value import ValueLevel
+
+#: Spend and value of plans (as believed) -> whether each is admissible, and how good it is.
+Judge = Callable[[Floats, Floats], tuple[Bools, Floats]]
+
+#: How far a soft plan may go over target; what a hard one may, and with how many standard errors to spare.
+OVERSHOOT = 0.05
+SLACK, TRUE_Z, COUNTED_Z = 0.10, 1.75, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What was bought so far: money, believed value, and events or value counted."""
+
+    spend: float = 0.0
+    due: float = 0.0
+    came: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to buy of what lies ahead.
+
+    Attributes
+    ----------
+    bids
+        (n_cells,) bid per cell; 0 = out.
+    price
+        Believed value per unit of money at the margin.
+    spend, value
+        Of the rest of the day; value as believed (level 1).
+    now
+        Spend of the first stretch.
+    binding
+        ``budget``, ``target``, ``none`` or ``unreachable``.
+    """
+
+    bids: Floats
+    price: float
+    spend: float
+    value: float
+    now: float
+    binding: str
+
+
+class Program:
+    """The rest of the day as a program with one budget row.
+
+    Parameters
+    ----------
+    bids, exposures, spend
+        (n_levels,), (n_cells, n_levels) twice.
+    value
+        (n_cells,) believed value of an exposure.
+    n_first
+        Cells of the stretch that is decided; they stand first.
+    """
+
+    def __init__(self, bids: Floats, exposures: Floats, spend: Floats, value: Floats, n_first: int) -> None:
+        n = value.size
+        self._n_first = n_first
+        top = float(spend[:, -1].sum())
+        self.most = top
+        self._unit = max(top, 1e-300)
+        worth = exposures * value[:, None]
+        self._worth = max(float(worth[:, -1].sum()), 1e-300)
+        # in shares of what is there, so that no currency and no scale of values matters
+        self._problem = Problem(
+            bids=np.broadcast_to(bids / bids[-1], exposures.shape).copy(), clicks=exposures, spend=spend / self._unit,
+            gmv=worth / self._worth, groups=Groups.single(n), rows=Rows.of((RowKind.BUDGET, 0, 0.0, 1.0)),
+        )  # fmt: skip
+        self._bid_unit = float(bids[-1])
+        self._solver = LaminarSolver()
+
+    def at(self, spend: float) -> Solution:
+        """Best that this much money buys, in shares."""
+        rows = replace(self._problem.rows, right=np.array([min(spend / self._unit, 1.0)]))
+        return self._solver.solve(replace(self._problem, rows=rows))
+
+    def vertices(self, most: float) -> tuple[Floats, Floats]:
+        """Spends up to `most` and the most value of each: a few hundred points of the concave curve, the last at `most`."""
+        spend, value = value_of_spend(self._problem)
+        spend, value = spend * self._unit, value * self._worth
+        wanted = most * np.concatenate([np.geomspace(1e-4, 0.1, 40), np.linspace(0.1, 1.0, 181)[1:]])
+        return wanted, np.interp(wanted, spend, value)
+
+    def totals(self, solution: Solution) -> tuple[float, float]:
+        """Spend and believed value of a solution."""
+        return float(solution.spend.sum()) * self._unit, float(solution.gmv.sum()) * self._worth
+
+    def choice(self, solution: Solution, binding: str) -> Choice:
+        """Solution in the account's currency."""
+        spend, value = self.totals(solution)
+        theta = float(solution.theta.min(initial=np.inf))
+        return Choice(
+            bids=solution.bid * self._bid_unit, price=theta * self._worth / self._unit, spend=spend, value=value,
+            now=float(solution.spend[: self._n_first].sum()) * self._unit, binding=binding,
+        )  # fmt: skip
+
+
+def choose(
+    program: Program,
+    bought: Bought,
+    remaining: float,
+    kappa: float | None,
+    mode: TargetMode,
+    level: ValueLevel,
+) -> Choice:
+    """Choose how much of what lies ahead to buy; raises what the solver raises."""
+    most = min(remaining, program.most)
+    if most <= 0:
+        raise OptimizationError("there is nothing to buy, or no money to buy it with")
+    plenty = program.most <= remaining * (1 + 1e-9)
+    if kappa is None:
+        return program.choice(program.at(most), "none" if plenty else "budget")
+    judge = _soft(bought, kappa, level) if mode is TargetMode.SOFT else _hard(bought, kappa, level)
+    spend, value = program.vertices(most)
+    fits, marks = judge(spend, value)
+    if not fits.any():  # what makes the day's ratio best, and of that the most
+        ratios = (bought.spend + spend) / np.maximum(bought.due + value, 1e-300)
+        k = int(np.flatnonzero(ratios <= 1.01 * ratios.min())[-1])
+        return program.choice(program.at(float(spend[k])), "unreachable")
+    k = int(np.argmax(np.where(fits, marks, -np.inf)))
+    if spend[k] >= 0.995 * most:
+        return program.choice(program.at(most), "none" if plenty else "budget")
+    return program.choice(program.at(float(spend[k])), "target")
+
+
+def _soft(bought: Bought, kappa: float, level: ValueLevel) -> Judge:
+    """Expected score of the day by spend and believed value of its rest, and whether the plan is admissible."""
+    factor, p = level.posterior()
+    keep = p > 2e-3
+    factor, p = factor[keep], p[keep] / p[keep].sum()
+    mean = float(p @ factor)
+
+    def judge(spend: Floats, value: Floats) -> tuple[Bools, Floats]:
+        whole, paid = bought.due + value, bought.spend + spend
+        fits = paid <= (1 + OVERSHOOT) * kappa * mean * whole
+        return fits, p @ score(factor[:, None] * whole, paid, kappa)
+
+    return judge
+
+
+def _hard(bought: Bought, kappa: float, level: ValueLevel) -> Judge:
+    """Whether a plan is safe enough, and what it buys."""
+    mean, sd = level.mean_sd()
+    spread = level.dispersion
+
+    def judge(spend: Floats, value: Floats) -> tuple[Bools, Floats]:
+        paid, whole = bought.spend + spend, bought.due + value
+        true, counted = mean * whole, bought.came + mean * value
+        true_sd, counted_sd = sd * whole, np.sqrt(spread * mean * value + (sd * value) ** 2)
+        late = (1 + SLACK) * kappa
+        fits = paid <= kappa * np.minimum(true, counted)
+        fits &= paid <= late * np.minimum(true - TRUE_Z * true_sd, counted - COUNTED_Z * counted_sd)
+        return fits, value
+
+    return judge
