@@ -40,6 +40,8 @@ class UnitBeliefs:
         Position of the campaign, -1 for none.
     market_price
         Forecast market price of a click, account currency, or ``None``.
+    kin
+        Mean log cvr of units of the same category and match type, or ``None``.
     """
 
     cvr: Floats
@@ -48,6 +50,7 @@ class UnitBeliefs:
     order_value: Floats
     campaign: Ints
     market_price: Floats | None
+    kin: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
     by_day = np.flatnonzero(rows.daily)
     hourly_rows = HourlyOrders.of(evidence, kind, rows.clicks * factor * beliefs.cvr[rows.unit], beliefs.order_value)
 
-    def settle(cvr: Floats, before: DelayLaw | None) -> tuple[Conversions, DelayLaw]:
+    def settle(cvr: Floats, before: tuple[DelayLaw, Mapping[int, Waiting]] | None) -> Conversions:
         # units are weighed by what is known of them, but the level stays the forecast's: the delay has its own prior
         believed = float(clicks @ beliefs.cvr)
         level = float(clicks @ cvr) / believed if believed > 0 else 1.0
@@ -130,16 +133,17 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
         due = summed(rows.unit, rows.clicks * factor * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
         error = float(np.hypot(error, settled.error))
-        shrunk = shrink(seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior, 6 if last else 3)
+        shrunk = shrink(
+            seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior, 6 if last else 3, beliefs.kin
+        )
         cvr = np.minimum(beliefs.cvr * shrunk.ratio, 1.0)
-        found = Conversions(
+        return Conversions(
             cvr, shrunk, hourly, daily, told, money, final, settled.kept, factor, clicks,
             settled.returned, settled.waits, settled.deposits, hourly_rows.telling.silent_now,
         )  # fmt: skip
-        return found, hourly
 
-    first, law = settle(beliefs.cvr, None)
-    return settle(first.cvr, law)[0]
+    first = settle(beliefs.cvr, None)
+    return settle(first.cvr, (first.hourly, first.waits))
 
 
 def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:

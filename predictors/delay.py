@@ -25,7 +25,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from domain.tables import Floats, Ints
+from domain.tables import Bools, Floats, Ints
 from predictors.sums import summed
 
 #: Prior log-odds against separate laws per phase.
@@ -84,6 +84,10 @@ class DelayCounts:
     def none(cls, n_kinds: int, n_ages: int) -> "DelayCounts":
         """Nothing seen."""
         return cls(np.zeros((n_kinds, n_ages)), np.zeros((n_kinds, n_ages)))
+
+    def where(self, kinds: Bools) -> "DelayCounts":
+        """Counts of some kinds, (n_kinds, 1), and nothing of the others."""
+        return DelayCounts(np.where(kinds, self.arrived, 0.0), np.where(kinds, self.exposed, 0.0))
 
     @classmethod
     def count(

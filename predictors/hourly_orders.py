@@ -5,16 +5,17 @@ by now, and of its money. Both are net of what comes back.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from domain.tables import Floats, Ints
+from domain.tables import Bools, Floats, Ints
 from predictors.delay import DelayCounts, DelayLaw, DelayPrior, learn_delay
 from predictors.evidence import NEVER, PHASE_KINDS, Evidence
 from predictors.settling import (
     NO_WAITING,
     PRE_SALE,
+    WAIT_PRIOR,
     WARM_UP,
     Returns,
     Waiting,
@@ -28,6 +29,8 @@ from predictors.telling import Telling, listen
 
 #: Hours after which an order is not awaited any more.
 HOURLY_AGES = 336
+#: Centre of the prior share of deposits that are told at once.
+DEPOSITS_AT_ONCE = 0.9
 _WAITERS = (WARM_UP, PRE_SALE)
 
 
@@ -56,6 +59,8 @@ class HourlyOrders:
     kind, age, in_burst
         (n_mine,) kind of phase, age in steps of telling, and of that the hours since the burst that the row's orders may
         wait for began; 0 where there is none, or before it.
+    can_wait
+        (n_mine,) whether there is such a burst.
     telling
         When the platform told of orders.
     arrived
@@ -76,6 +81,7 @@ class HourlyOrders:
     kind: Ints
     age: Ints
     in_burst: Ints
+    can_wait: Bools
     telling: Telling
     arrived: tuple[Ints, Ints, Ints, Floats]
     waited: Mapping[int, Floats]
@@ -124,6 +130,7 @@ class HourlyOrders:
             kind=kind[mine],
             age=row_age,
             in_burst=np.maximum(row_age - row_to_burst, 0),
+            can_wait=row_to_burst < NEVER,
             telling=telling,
             arrived=(arrival_kind[law], age[law], 1 + telling.silent_before[law], orders[law]),
             waited=waited,
@@ -137,15 +144,15 @@ class HourlyOrders:
         )
 
     def settle(
-        self, worth: Floats, prior: DelayPrior, before: DelayLaw | None
+        self, worth: Floats, prior: DelayPrior, before: tuple[DelayLaw, Mapping[int, Waiting]] | None
     ) -> tuple[DelayLaw, DelayCounts, Settled]:
-        """Laws and shares; `worth` (n_rows,) are orders due of all rows at level 1, `before` the law of an earlier round.
+        """Laws and shares; `worth` (n_rows,) are orders due of all rows at level 1, `before` what an earlier round found.
 
         The first round has one law for all phases, the second one allows each its own.
         """
         due = worth[self.rows]
         counts = self._counts(due, before, prior)
-        law = learn_delay(counts, prior, by_phase=before is not None)
+        law = self._law(counts, prior, by_phase=before is not None)
         ages = np.arange(HOURLY_AGES)
         kinds = np.arange(len(PHASE_KINDS))
         burst_age = self.age - self.in_burst  # age at which the burst began, or the present one
@@ -165,7 +172,7 @@ class HourlyOrders:
         for k, w in waits.items():
             share[k], sd[k] = w.share, w.share_sd
             come[k] = np.concatenate([w.come, np.full(come.shape[1] - w.come.size, w.come[-1])])
-        can_wait = self._can_wait()
+        can_wait = self.can_wait
         w = np.where(can_wait, share[self.kind], 0.0)
         in_burst = np.minimum(self.in_burst, come.shape[1] - 1)
         waited = np.where(can_wait, come[self.kind, in_burst], 0.0)
@@ -192,24 +199,41 @@ class HourlyOrders:
         error = float(np.hypot(error, returned.share_sd))
         return law, counts, Settled(told, money, final, kept, error, returned, waits, deposits)
 
-    def _can_wait(self) -> np.ndarray:
-        return np.isin(self.kind, _WAITERS) & (self.in_burst >= 0)
+    def _law(self, counts: DelayCounts, prior: DelayPrior, by_phase: bool) -> DelayLaw:
+        """Delay law of each kind; where pre-sale orders are deposits, theirs says nothing of the others'."""
+        if self.deposits == 1:
+            return learn_delay(counts, prior, by_phase=by_phase)
+        apart = np.arange(len(PHASE_KINDS))[:, None] == PRE_SALE
+        law = learn_delay(counts.where(~apart), prior, by_phase=by_phase)
+        at_once = replace(prior, share_at_once=DEPOSITS_AT_ONCE)
+        own = learn_delay(counts.where(apart), at_once, by_phase=False)
+        scenarios = np.where(apart[None], own.scenarios, law.scenarios)
+        return replace(law, share=scenarios.mean(0), scenarios=scenarios)
 
-    def _counts(self, due: Floats, before: DelayLaw | None, prior: DelayPrior) -> DelayCounts:
+    def _counts(
+        self, due: Floats, before: tuple[DelayLaw, Mapping[int, Waiting]] | None, prior: DelayPrior
+    ) -> DelayCounts:
         """Orders by age where they follow the law, and clicks by present age; those that may wait until the burst."""
         n_kinds = len(PHASE_KINDS)
         kind, age, span, orders = self.arrived
         if not self.rows.size or not (orders.size or self.age.size):
             return DelayCounts.none(n_kinds, HOURLY_AGES)
         if (span > 1).any():
-            share = (before or learn_delay(DelayCounts.none(n_kinds, HOURLY_AGES), prior)).share
+            share = (
+                learn_delay(DelayCounts.none(n_kinds, HOURLY_AGES), prior).share if before is None else before[0].share
+            )
             kind, age, orders = _spread(kind, age, span, orders, share)
         by_kind = summed(self.kind, np.maximum(due, 0.0), n_kinds)
         part = by_kind / by_kind.sum() if by_kind.sum() > 0 else by_kind
         kinds = np.concatenate([kind, np.arange(n_kinds)])
         ages = np.concatenate([age, np.ones(n_kinds, np.int64)])
         seen = self.age - self.in_burst > 0
-        exposed = (self.kind[seen], (self.age - self.in_burst)[seen], due[seen])
+        # those that wait are not due under the law
+        waits = np.zeros(n_kinds)
+        for k, (a, b) in WAIT_PRIOR.items():
+            waits[k] = a / (a + b) if before is None else before[1][k].share
+        plain = due * np.where(self.can_wait, 1 - waits[self.kind], 1.0)
+        exposed = (self.kind[seen], (self.age - self.in_burst)[seen], plain[seen])
         return DelayCounts.count(
             n_kinds, HOURLY_AGES, (kinds, ages, np.concatenate([orders, self.unlogged * part])), exposed
         )
@@ -227,7 +251,7 @@ class HourlyOrders:
         expected = (counts.exposed * law.share).sum(1)
         shape = prior.level_sd**-2
         for k in _WAITERS:
-            mine = self.kind == k
+            mine = (self.kind == k) & self.can_wait
             if not mine.any():
                 found[k] = NO_WAITING
                 continue

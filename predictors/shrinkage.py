@@ -5,7 +5,8 @@ Unit i has seen n_i events (orders, clicks) where E_i were due according to its 
     n_i ~ Poisson(E_i exp(m_ij) r_i),   m_ij = alpha + beta_j x_i + gamma_j' h_i + u_campaign(i)
     r_i ~ sum_j w_j Gamma(shape k_j, mean 1),   k_j = 1 / s_j^2,   u_c ~ N(0, sd_c^2)
 
-x_i is the log forecast and h_i are hints, such as the log of market price and order value (rivals pay more for
+x_i is the log forecast, less what units of the same category and match type are forecast in the mean where those tell
+forecasts apart, and h_i are hints, such as the log of market price and order value (rivals pay more for
 clicks that sell), all centred. The E_i hold the forecast itself, so beta = 0 takes it as it stands and beta = -1
 ignores it: noisy forecasts of spread-out rates must be pulled toward their mean, as much as the data says. The
 scales s_j run from "the forecast is right" to "it says little", and two more components (beta_j = -1, gamma of
@@ -93,6 +94,7 @@ def shrink(
     hints: Floats | None = None,
     hint_prior: Floats | None = None,
     rounds: int = 6,
+    kin: Floats | None = None,
 ) -> Shrunk:
     """Posterior ratios of units.
 
@@ -112,9 +114,12 @@ def shrink(
         (n_units, n_hints) further logarithms that may tell the rate.
     hint_prior
         (n_hints,) prior means of their coefficients beside a forecast; twice that without one.
+    kin
+        (n_units,) logarithm of the rate that a unit's kin have in the mean; where given, a forecast is pulled toward it
+        rather than toward the mean of all.
     """
     n_campaigns = int(campaign.max(initial=-1)) + 1
-    design = _design(np.log(forecast), hints, hint_prior)
+    design = _design(np.log(forecast), hints, hint_prior, kin)
     state = _State(0.0, design.centre, np.zeros(n_campaigns + 1), CAMPAIGN_SD_START, design.weights)
     held = np.where(campaign < 0, n_campaigns, campaign)
     # the part of the negative binomial that no round changes
@@ -162,21 +167,24 @@ class _Design:
     weights: Floats
 
 
-def _design(log_forecast: Floats, hints: Floats | None, hint_prior: Floats | None) -> _Design:
+def _design(log_forecast: Floats, hints: Floats | None, hint_prior: Floats | None, kin: Floats | None) -> _Design:
     def centred(column: Floats) -> Floats:
         return np.clip(column - (column.mean() if column.size else 0.0), -3.0, 3.0)
 
     x = centred(log_forecast)
+    near = np.zeros_like(x) if kin is None else centred(kin)
     held = np.zeros((x.size, 0)) if hints is None else np.stack([centred(c) for c in hints.T], axis=1)
     prior = np.zeros(held.shape[1]) if hint_prior is None else hint_prior
     nothing = np.zeros_like(held)
-    variance = float(x.var()) if x.size else 0.0
+    # the forecast's distance from its kin is part error: beta takes that part out
+    apart = x - near
+    variance = float(apart.var()) if x.size else 0.0
     beta = -min(FORECAST_ERROR**2 / variance, 0.8) if variance > 1e-4 else 0.0
     remaining = FORECAST_ERROR * np.sqrt(1 + beta) if variance > 1e-4 else PLAIN_SPREAD
     return _Design(
-        believe=np.concatenate([x[:, None], held, nothing], axis=1),
+        believe=np.concatenate([apart[:, None], held, nothing], axis=1),
         doubt=np.concatenate([np.zeros((x.size, 1)), nothing, held], axis=1),
-        doubt_base=-x,
+        doubt_base=-apart,
         centre=np.concatenate([[beta], prior, 2 * prior]),
         precision=np.concatenate([[BETA_SD], np.full(2 * prior.size, HINT_SD)]) ** -2.0,
         weights=_prior_weights(remaining),
