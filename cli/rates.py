@@ -13,7 +13,7 @@ from domain.errors import ConfigError, FileRefused, SchemaMismatch
 if TYPE_CHECKING:
     import polars as pl
 
-    from predictors import RateBundle
+    from predictors import Log, RateBundle
 
 rates_app = typer.Typer(help="Click and conversion rates of any log.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -190,9 +190,11 @@ def _types(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _read(path: Path, fitted: "RateBundle | None" = None) -> "pl.DataFrame":
-    """Table of a file, told by its first bytes; texts that a bundle knows as texts stay texts."""
+def _read(path: Path, fitted: "RateBundle | None" = None) -> "Log":
+    """Log in a file, told by its first bytes; texts that a bundle knows as texts stay texts."""
     import polars as pl
+
+    from predictors import Log
 
     try:
         with path.open("rb") as file:
@@ -203,12 +205,12 @@ def _read(path: Path, fitted: "RateBundle | None" = None) -> "pl.DataFrame":
         raise FileRefused(f"{path}: the file is empty; name a log with a header and rows")
     try:
         if head == b"PAR1":
-            return pl.read_parquet(path)
+            return Log.of(path)
         source: Any = path
         if head[:2] == b"\x1f\x8b":
             source = gzip.decompress(path.read_bytes())
         texts = {} if fitted is None else {c: pl.String for c, kind in fitted.columns.items() if kind == "String"}
-        return pl.read_csv(
+        rows = pl.read_csv(
             source,
             separator="\t" if ".tsv" in path.suffixes else ",",
             try_parse_dates=True,
@@ -216,6 +218,7 @@ def _read(path: Path, fitted: "RateBundle | None" = None) -> "pl.DataFrame":
             null_values=["", "NA", "NaN", "nan", "null", "NULL", "None"],
             schema_overrides={c: kind for c, kind in texts.items() if c in _header(source, path)},
         )
+        return Log.of(rows)
     except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FileRefused(f"{path}: not a readable log ({what}); name a parquet, csv or csv.gz file") from error
@@ -255,5 +258,8 @@ def _write(scored: "pl.DataFrame", path: Path) -> None:
         scored.write_csv(part)
     else:
         with gzip.open(part, "wb", compresslevel=6) as file:
-            scored.write_csv(file)
+            for rows in scored.iter_slices(200_000):
+                file.write(rows.write_csv(include_header=rows["row"][0] == 0).encode())
+            if not scored.height:
+                file.write(scored.write_csv().encode())
     part.replace(path)

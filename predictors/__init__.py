@@ -5,11 +5,13 @@ on their own: `fit_rates` and `score_rates` for any log, `save_bundle` and `load
 """
 
 from predictors.bundle import load_bundle, manifest_of, save_bundle
+from predictors.columns import Log
 from predictors.logs import RateBundle, fit_rates, judge_rates, missing_columns, score_rates
 from predictors.model import SteadyModel
 from predictors.settings import PredictorSettings
 
 __all__ = [
+    "Log",
     "PredictorSettings",
     "RateBundle",
     "SteadyModel",

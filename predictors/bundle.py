@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from domain.errors import ConfigError
+from predictors.calibration import Calibration
 from predictors.features import Encoder
 from predictors.judging import Judgement
-from predictors.logistic import Logistic, OneHot
+from predictors.logistic import Design, Logistic
 from predictors.logs import RateBundle
 from predictors.rates import Member, RateModel, Scores
+from predictors.trees import Trees
 
 FORMAT = 2
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "polars")
@@ -56,12 +58,17 @@ def manifest_of(bundle: RateBundle) -> dict[str, Any]:
 def save_bundle(bundle: RateBundle, path: Path) -> None:
     """Write a bundle; an unfinished file never bears the name."""
     model = bundle.model
-    arrays: dict[str, np.ndarray] = {"blend": model.blend}
-    for k, member in enumerate(model.members):
+    arrays: dict[str, np.ndarray] = {"blend": model.blend, "calibration": model.calibration.numbers}
+    arrays |= {"scale": model.design.scale, "values": model.design.values}
+    texts: dict[str, str] = {}
+    every = [*model.members, *([] if model.final is None else [model.final])]
+    for k, member in enumerate(every):
         arrays[f"weights{k}"] = member.logistic.weights
         arrays[f"intercept{k}"] = np.array([member.logistic.intercept])
-        for c, table in enumerate(member.statistics):
-            arrays[f"statistics{k}_{c}"] = table
+        for t, trees in enumerate(trees for kind in member.trees for trees in kind):
+            texts[f"trees{k}_{t}.txt"] = trees.text
+            for c, statistics in enumerate(trees.statistics):
+                arrays[f"statistics{k}_{t}_{c}"] = statistics
     for name, edges in model.encoder.edges.items():
         arrays[f"edges:{name}"] = edges
     numbers = io.BytesIO()
@@ -70,20 +77,23 @@ def save_bundle(bundle: RateBundle, path: Path) -> None:
         "roles": list(model.encoder.roles.items()),
         "levels": {name: list(levels) for name, levels in model.encoder.levels.items()},
         "edges": list(model.encoder.edges),
-        "sizes": list(model.one_hot.sizes),
-        "tag_sizes": list(model.one_hot.tag_sizes),
+        "sizes": list(model.design.sizes),
+        "tag_sizes": list(model.design.tag_sizes),
         "rate": model.rate,
         "evidence": model.evidence,
-        "members": len(model.members),
-        "statistics": [len(member.statistics) for member in model.members],
+        "spread": model.spread,
+        "calibration": model.calibration.kind,
+        "final": model.final is not None,
+        "trees": [[len(kind) for kind in member.trees] for member in every],
+        "statistics": len(every[0].trees[0][0].statistics) if every else 0,
     }
     part = path.with_name(path.name + ".tmp")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("manifest.json", json.dumps(manifest_of(bundle), indent=2))
         file.writestr("model.json", json.dumps(state))
         file.writestr("arrays.npz", numbers.getvalue())
-        for k, member in enumerate(model.members):
-            file.writestr(f"trees{k}.txt", member.trees)
+        for name, text in texts.items():
+            file.writestr(name, text)
     part.replace(path)
 
 
@@ -100,15 +110,22 @@ def load_bundle(path: Path) -> RateBundle:
             state = json.loads(file.read("model.json"))
             with np.load(io.BytesIO(file.read("arrays.npz")), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-            trees = [file.read(f"trees{k}.txt").decode() for k in range(state["members"])]
-        members = tuple(
-            Member(
-                Logistic(float(arrays[f"intercept{k}"][0]), arrays[f"weights{k}"]),
-                trees[k],
-                tuple(arrays[f"statistics{k}_{c}"] for c in range(state["statistics"][k])),
-            )
-            for k in range(state["members"])
-        )
+            every = [
+                Member(
+                    Logistic(float(arrays[f"intercept{k}"][0]), arrays[f"weights{k}"]),
+                    tuple(
+                        tuple(
+                            Trees(
+                                file.read(f"trees{k}_{t}.txt").decode(),
+                                tuple(arrays[f"statistics{k}_{t}_{c}"] for c in range(state["statistics"])),
+                            )
+                            for t in range(sum(kinds[:kind]), sum(kinds[: kind + 1]))
+                        )
+                        for kind in range(len(kinds))
+                    ),
+                )
+                for k, kinds in enumerate(state["trees"])
+            ]
         encoder = Encoder(
             dict(state["roles"]),
             manifest["left_out"],
@@ -117,12 +134,17 @@ def load_bundle(path: Path) -> RateBundle:
         )
         model = RateModel(
             encoder,
-            OneHot(tuple(state["sizes"]), tuple(state["tag_sizes"])),
-            members,
+            Design(tuple(state["sizes"]), tuple(state["tag_sizes"]), arrays["values"], arrays["scale"]),
+            tuple(every[:-1] if state["final"] else every),
+            every[-1] if state["final"] else None,
             arrays["blend"],
+            Calibration(state["calibration"], arrays["calibration"]),
             state["rate"],
             state["evidence"],
-            None if manifest["scores"] is None else Scores(**manifest["scores"]),
+            state["spread"],
+            None
+            if manifest["scores"] is None
+            else Scores(**manifest["scores"] | {"n_trees": tuple(manifest["scores"]["n_trees"])}),
             np.zeros(0),
             tuple(manifest["notes"]),
             manifest["split"],

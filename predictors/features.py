@@ -13,13 +13,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from domain.errors import ConfigError, SchemaMismatch
-from domain.tables import Floats
+from domain.tables import Bools, Floats
+from predictors.columns import Columns
 
 #: Rows below which a category is treated as unseen.
 RARE = 2
 #: Quantile bins that a number is cut into where a model needs categories.
 BINS = 12
 ROLES = ("number", "category", "both", "tags", "time", "ignore")
+_ROWS_OF_EDGES = 300_000  # rows that edges of bins are taken from
 _OTHER = 0  # code of rare, unseen and missing categories
 
 
@@ -35,11 +37,14 @@ class Encoded:
         (n_rows, n_categories) codes from 0 (rare, unseen or missing).
     tags
         For each tag column, (row, code) of every tag.
+    twice
+        (n_categories,) whether what the codes tell is also told by a number.
     """
 
     numbers: NDArray[np.float32]
     codes: NDArray[np.int32]
     tags: tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...]
+    twice: Bools
 
     @property
     def n_rows(self) -> int:
@@ -54,7 +59,7 @@ class Encoded:
         for row, code in self.tags:
             kept = place[row] >= 0
             tags.append((place[row[kept]], code[kept]))
-        return Encoded(self.numbers[rows], self.codes[rows], tuple(tags))
+        return Encoded(self.numbers[rows], self.codes[rows], tuple(tags), self.twice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,7 @@ class Encoder:
     edges: Mapping[str, Floats]
 
     @classmethod
-    def learn(
-        cls, frame: pl.DataFrame, ignore: Sequence[str] = (), types: Mapping[str, str] | None = None
-    ) -> "Encoder":
+    def learn(cls, frame: Columns, ignore: Sequence[str] = (), types: Mapping[str, str] | None = None) -> "Encoder":
         """Roles, categories and bins from a training table.
 
         Parameters
@@ -107,16 +110,17 @@ class Encoder:
         for name in frame.columns:
             if name in left_out:
                 continue
-            role, reason = _role(frame[name], wanted.get(name))
+            column = frame[name]
+            role, reason = _role(column, wanted.get(name))
             if role == "ignore":
                 left_out[name] = reason
                 continue
             roles[name] = role
-            for part, column in _categories(name, frame[name], role):
-                levels[part] = _common(column, tags=role == "tags")
-            for part, column in _numbers(name, frame[name], role):
-                if role != "time" or part in _cycles(name, frame[name]):
-                    edges[part] = _edges(column)
+            for part, texts in _categories(name, column, role):
+                levels[part] = _common(texts, tags=role == "tags")
+            for part, values in _numbers(name, column, role):
+                if role != "time" or part in _cycles(name, column):
+                    edges[part] = _edges(values[:: values.size // _ROWS_OF_EDGES + 1])
         return cls(roles, left_out, levels, edges)
 
     def without(self, names: Sequence[str], why: str) -> "Encoder":
@@ -124,28 +128,45 @@ class Encoder:
         roles = {name: role for name, role in self.roles.items() if name not in names}
         return Encoder(roles, {**self.left_out, **dict.fromkeys(names, why)}, self.levels, self.edges)
 
-    def apply(self, frame: pl.DataFrame) -> Encoded:
-        """Arrays of a table; a column that it lacks counts as missing everywhere."""
-        n = frame.height
-        numbers: list[NDArray[np.float32]] = []
-        codes: list[NDArray[np.int32]] = []
+    def apply(self, frame: Columns, rows: NDArray[np.intp] | None = None) -> Encoded:
+        """Arrays of a table, or of some of its rows; a column that it lacks counts as missing everywhere."""
+        n = frame.height if rows is None else rows.size
+        n_numbers, n_categories = self._widths()
+        # columns lie together, as they are filled and read
+        numbers, place_of_number = np.empty((n, n_numbers), np.float32, order="F"), 0
+        codes = np.empty((n, n_categories), np.int32, order="F")
         tags: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
+        twice: list[bool] = []
         for name, role in self.roles.items():
-            column = frame[name] if name in frame.columns else pl.Series(name, [None] * n, dtype=pl.String)
+            if name not in frame.columns:
+                column = pl.Series(name, [None] * n, dtype=pl.String)
+            else:
+                column = frame[name] if rows is None else frame[name][rows]
             for part, values in _numbers(name, column, role):
                 if part in self.edges:
-                    numbers.append(values.astype(np.float32))
-                    codes.append(_binned(values, self.edges[part]))
+                    numbers[:, place_of_number] = values
+                    place_of_number += 1
+                    codes[:, len(twice)] = _binned(values, self.edges[part])
+                    twice.append(True)
             for part, values in _categories(name, column, role):
                 if role == "tags":
                     tags.append(_tag_codes(values, self.levels[part]))
                 else:
-                    codes.append(_codes(values, self.levels[part]))
-        return Encoded(
-            np.stack(numbers, axis=1) if numbers else np.zeros((n, 0), np.float32),
-            np.stack(codes, axis=1) if codes else np.zeros((n, 0), np.int32),
-            tuple(tags),
-        )
+                    codes[:, len(twice)] = _codes(values, self.levels[part])
+                    twice.append(role == "both")
+        return Encoded(numbers, codes, tuple(tags), np.array(twice, np.bool_))
+
+    def _widths(self) -> tuple[int, int]:
+        """Number columns and category columns."""
+        n_numbers = len(self.edges_used)
+        return n_numbers, n_numbers + sum(role in ("category", "both") for role in self.roles.values())
+
+    @property
+    def edges_used(self) -> list[str]:
+        """Number columns of the roles that are used."""
+        parts = {"number": ("",), "both": ("",), "time": (":hour", ":weekday"), "tags": (":count",)}
+        names = (name + end for name, role in self.roles.items() for end in parts.get(role, ()))
+        return [name for name in names if name in self.edges]
 
 
 def leak_codes(column: pl.Series, encoder: Encoder) -> list[NDArray[np.int64]]:

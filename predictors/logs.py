@@ -7,12 +7,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from domain.errors import ConfigError, SchemaMismatch
 from domain.tables import Bools, Floats, Ints
+from predictors.columns import Columns, Log
 from predictors.features import Encoder, leak_codes
 from predictors.judging import judge
 from predictors.rates import RateModel, fit_rate
@@ -73,7 +75,7 @@ class _Labels:
 
 
 def fit_rates(
-    log: pl.DataFrame,
+    source: pl.DataFrame | Path | Log,
     label: str,
     *,
     weight: str | None = None,
@@ -89,6 +91,8 @@ def fit_rates(
 
     Parameters
     ----------
+    source
+        Table, or path of a parquet file, which is then read column by column.
     label
         Column of 0 and 1 (or true and false), of shares, or of counts where trials are given; rows without a label
         teach nothing.
@@ -113,6 +117,7 @@ def fit_rates(
 
     Raises `SchemaMismatch` where a named column is missing or the label is not one.
     """
+    log = Log.of(source)
     _check(log, label, weight, trials, time, group, label_time, until, ignore)
     notes: list[str] = []
     log, notes = _as_known(log, label, time, label_time, until)
@@ -137,7 +142,7 @@ def fit_rates(
     together = (
         None if group is None else log[group].cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
     )
-    model = fit_rate(log, told.successes, told.trials, encoder, together, order, notes=notes)
+    model = fit_rate(log, told.successes, told.trials, encoder, together, order, notes, thorough=True)
     return RateBundle(
         model=model,
         label=label,
@@ -154,19 +159,30 @@ def fit_rates(
     )
 
 
-def score_rates(bundle: RateBundle, log: pl.DataFrame, chunk: int = 200_000) -> pl.DataFrame:
+def score_rates(bundle: RateBundle, source: pl.DataFrame | Path | Log, chunk: int = 200_000) -> pl.DataFrame:
     """``row`` (from 0, in input order), ``mean`` rate, and its 80 % band ``low`` .. ``high``."""
-    parts = [bundle.model.predict(log[start : start + chunk]) for start in range(0, max(log.height, 1), chunk)]
+    log, names = Log.of(source), list(bundle.model.encoder.roles)
+    parts = [_scored(bundle, log, start, chunk, names) for start in range(0, max(log.height, 1), chunk)]
     mean, low, high = (np.concatenate([part[k] for part in parts]) for k in range(3))
     return pl.DataFrame({"row": np.arange(log.height, dtype=np.int64), "mean": mean, "low": low, "high": high})
 
 
-def missing_columns(bundle: RateBundle, log: pl.DataFrame) -> tuple[str, ...]:
+def _scored(
+    bundle: RateBundle, log: Log, start: int, chunk: int, names: Sequence[str]
+) -> tuple[Floats, Floats, Floats]:
+    part = log.part(start, chunk, names)
+    if not part.width:
+        # nothing that the model knows is there: as many rows without a value
+        part = pl.DataFrame({"row": np.arange(max(min(chunk, log.height - start), 0))})
+    return bundle.model.predict(part)
+
+
+def missing_columns(bundle: RateBundle, log: Columns) -> tuple[str, ...]:
     """Columns that a bundle's model uses and a log lacks."""
     return tuple(name for name in bundle.model.encoder.roles if name not in log.columns)
 
 
-def judge_rates(bundle: RateBundle, log: pl.DataFrame, mean: Floats) -> dict[str, float] | None:
+def judge_rates(bundle: RateBundle, log: Columns, mean: Floats) -> dict[str, float] | None:
     """Judgement of rates on the labels of a log (see `Judgement`); ``None`` where it has none that can be read."""
     named = [bundle.label, *([] if bundle.weight is None else [bundle.weight])]
     if not log.height or not set(named) <= set(log.columns):
@@ -182,7 +198,7 @@ def judge_rates(bundle: RateBundle, log: pl.DataFrame, mean: Floats) -> dict[str
 
 
 def _check(
-    log: pl.DataFrame,
+    log: Log,
     label: str,
     weight: str | None,
     trials: str | None,
@@ -209,31 +225,32 @@ def _check(
 
 
 def _as_known(
-    log: pl.DataFrame, label: str, time: str | None, label_time: str | None, until: str | None
-) -> tuple[pl.DataFrame, list[str]]:
+    log: Log, label: str, time: str | None, label_time: str | None, until: str | None
+) -> tuple[Log, list[str]]:
     """The log as it was known at the cut, and what was changed."""
     notes: list[str] = []
     if time is None:
         return log, notes
     if label_time is not None:
-        if log[time].dtype.is_temporal() != log[label_time].dtype.is_temporal():
+        when, told = log[time], log[label_time]
+        if when.dtype.is_temporal() != told.dtype.is_temporal():
             raise SchemaMismatch(f"columns {time!r} and {label_time!r} are not both instants, nor both numbers")
-        early = log.select((pl.col(label_time) < pl.col(time)).fill_null(value=False)).to_series()
+        early = (told < when).fill_null(value=False).to_numpy()
         if early.any():
             notes.append(f"{early.sum()} rows with a label from before the row (clocks that differ?) were set aside")
             log = log.filter(~early)
     if until is not None:
-        cut = _instant(until, log[time].dtype, time)
-        before = log.filter(pl.col(time) < cut)
-        notes.append(f"{log.height - before.height} rows from {until} on teach nothing")
-        log = before
+        when = log[time]
+        cut = _instant(until, when.dtype, time)
+        before = when.to_frame().select(pl.col(time) < cut).to_series().to_numpy()
+        notes.append(f"{int((~before).sum())} rows from {until} on teach nothing")
+        log = log.filter(before)
         if label_time is not None:
-            unknown = log.select((pl.col(label_time) >= cut).fill_null(value=False)).to_series()
+            late = pl.col(label_time) >= cut
+            unknown = log[label_time].to_frame().select(late.fill_null(value=False)).to_series()
             if unknown.any():
                 notes.append(f"{unknown.sum()} successes that became known from {until} on count as not yet seen")
-                log = log.with_columns(
-                    pl.when(unknown).then(pl.lit(0)).otherwise(pl.col(label).cast(pl.Float64)).alias(label)
-                )
+                log = log.put(log[label].cast(pl.Float64).set(unknown, 0.0))
     return log, notes
 
 
@@ -251,7 +268,7 @@ def _instant(text: str, dtype: pl.DataType, name: str) -> pl.Expr:
     return pl.lit(text)
 
 
-def _labels(log: pl.DataFrame, label: str, worth: str | None, *, counting: bool) -> _Labels:
+def _labels(log: Columns, label: str, worth: str | None, *, counting: bool) -> _Labels:
     """Successes and trials of each row."""
     column = log[label]
     number = column.cast(pl.Float64, strict=False)
@@ -290,7 +307,7 @@ def _labels(log: pl.DataFrame, label: str, worth: str | None, *, counting: bool)
     return _Labels(np.minimum(values, weight), weight, True, tuple(notes))
 
 
-def _only_clock(log: pl.DataFrame, encoder: Encoder) -> str | None:
+def _only_clock(log: Log, encoder: Encoder) -> str | None:
     """The column of instants, where there is exactly one, complete, that moves."""
     clocks = [
         name
@@ -300,7 +317,7 @@ def _only_clock(log: pl.DataFrame, encoder: Encoder) -> str | None:
     return clocks[0] if len(clocks) == 1 and log[clocks[0]].n_unique() >= 20 else None
 
 
-def _leaks(log: pl.DataFrame, encoder: Encoder, told: _Labels) -> tuple[str, ...]:
+def _leaks(log: Log, encoder: Encoder, told: _Labels) -> tuple[str, ...]:
     """Columns whose categories, learned on every other row, tell the labels of the rows between almost surely."""
     rows = np.flatnonzero(told.trials > 0)
     if rows.size > 200_000:
@@ -310,9 +327,15 @@ def _leaks(log: pl.DataFrame, encoder: Encoder, told: _Labels) -> tuple[str, ...
     if min(float(y @ w), float((1 - y) @ w)) < 20:
         return ()
     learn = np.arange(rows.size) % 2 == 0
-    sample = log[rows]
+    if told.counts:
+        # a column that tells whether there was any success at all is as bad
+        y, w = (y > 0).astype(np.float64), np.ones(rows.size)
+        if min(float(y.sum()), float((1 - y).sum())) < 20:
+            return ()
     return tuple(
-        name for name in encoder.roles if any(_tells(codes, y, w, learn) for codes in leak_codes(sample[name], encoder))
+        name
+        for name in encoder.roles
+        if any(_tells(codes, y, w, learn) for codes in leak_codes(log[name][rows], encoder))
     )
 
 

@@ -1,64 +1,59 @@
 """Click and conversion rates from any log: logistic regression and LightGBM, blended and calibrated by cross-validation.
 
 Rows are shares of trials (a click of one impression, 3 orders of 40 clicks), so single events and report rows go the
-same road. Two models that err differently are fitted on each of five folds: ridge regression on one-hot categories,
-and LightGBM on numbers and target statistics (each category's own rate, shrunk, from other folds). On the rows they
-have not seen, ridge and number of trees are chosen, and one small regression blends and calibrates their log-odds
-(Platt): logit p = a + b1 z1 + b2 z2, b >= 0. Where the blend does not beat the constant rate on unseen rows by more
-than its noise, the constant rate is the model, and the reason says so. The prediction is the mean over the folds'
-models; their spread is the band (jackknife over folds). All is deterministic.
+same road. Three models that err differently are fitted on each fold: ridge regression on one-hot categories and numbers,
+and boosted trees on numbers and target statistics, with searched and with drawn thresholds. On the rows they have not
+seen, ridge and numbers of trees are chosen, their log-odds are blended and calibrated. Then all are fitted on all rows.
+The blend is drawn towards the constant rate by what its gain on unseen rows leaves in doubt; where there is hardly a
+gain, the constant rate is the model, and the reason says so. The band has three parts: the level, the spread over the folds' models (jackknife), and how far groups
+of rows lie from their prediction beyond binomial noise. All is deterministic.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import lightgbm as lgb
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from domain.errors import InsufficientHistory
-from domain.tables import Bools, Floats, Ints
+from domain.tables import Floats, Ints
+from predictors.calibration import PLATT, Calibration, blend_weights, choose_calibration, trial_loss
+from predictors.columns import Columns
 from predictors.features import Encoded, Encoder
 from predictors.judging import Judgement, judge
-from predictors.logistic import Logistic, OneHot, fit_logistic
+from predictors.logistic import Design, Logistic, fit_logistic
 from predictors.sums import summed
+from predictors.trees import TREES, Trees, grow
 
-RIDGES = (100.0, 30.0, 10.0, 3.0, 1.0)
-TREES = (25, 50, 100, 150, 200, 300)
-#: Rows that a fold's models learn from and are judged on, at most: beyond that more rows hardly teach more.
-ROWS_TO_LEARN, ROWS_TO_JUDGE = 200_000, 60_000
-#: Trials that a category's own rate is shrunk by.
-STATISTIC_WORTH = 20.0
+RIDGES = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
+#: Rows that a regression learns from, and that a fold's models are judged on, at most: beyond, more hardly teach more.
+ROWS_TO_REGRESS, ROWS_TO_JUDGE = 300_000, 100_000
+#: From so many rows on: three folds instead of five, whose models are averaged instead of fitted anew on all rows.
+MANY_ROWS = 1_000_000
+TREES_OF_MANY = (25, 50, 75, 100, 140)
+#: Rows below which trees are grown from several seeds, to be averaged.
+FEW_ROWS, SEEDS_OF_FEW = 30_000, 3
+#: Rows below which random folds are dealt once more, and once more.
+REPEATED_BELOW = (12_000, 5_000)
+#: Half-lives that recency weights are chosen from, as shares of the rows.
+HALF_LIVES = (0.5, 0.25, 0.12)
+#: A blend that gains less than this times its noise is not taken; the rest is drawn towards the constant rate.
+LEAST_GAIN, DOUBT = 0.5, 0.25
 Z80 = 1.2815515655446004
-_TREE_SETTINGS = {
-    "objective": "cross_entropy",
-    "learning_rate": 0.05,
-    "num_leaves": 12,
-    "min_data_in_leaf": 20,
-    "min_sum_hessian_in_leaf": 1.0,
-    "lambda_l2": 10.0,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "max_bin": 63,
-    "seed": 7,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbosity": -1,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Models of one fold: regression, trees (LightGBM's text) and the statistics of each category column."""
+    """One regression, and trees of each kind; those of one kind are averaged."""
 
     logistic: Logistic
-    trees: str
-    statistics: tuple[Floats, ...]
+    trees: tuple[tuple[Trees, ...], ...]
+
+    def logits(self, data: Encoded, design: Design) -> Floats:
+        """(n_rows, 1 + n_kinds) log-odds by regression and by each kind of trees."""
+        grown = [np.mean([trees.logits(data) for trees in kind], axis=0) for kind in self.trees]
+        return np.stack([self.logistic.logits(design.matrix(data)), *grown], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,10 @@ class Scores:
     trees: float
     blend: float
     blend_gain_error: float
+    ridge: float
+    n_trees: tuple[int, ...]
+    calibration: str
+    trust: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +77,20 @@ class RateModel:
 
     Attributes
     ----------
-    encoder, one_hot
+    encoder, design
         How rows become arrays.
     members
-        Models of the folds; empty where the constant rate is the model.
+        Models of the folds, for the band; empty where the constant rate is the model.
+    final
+        Model of all rows; ``None`` where the mean of the members is the model.
     blend
-        (3,) a, b1, b2.
+        (1 + n_models,) level, and weight of each model.
+    calibration
+        What follows the blend.
     rate, evidence
         Constant rate of the training rows, and their successes.
+    spread
+        Standard deviation of log-odds among groups of rows that are predicted the same.
     scores
         What cross-validation said; ``None`` where nothing could be validated.
     unseen
@@ -99,56 +104,54 @@ class RateModel:
     """
 
     encoder: Encoder
-    one_hot: OneHot
+    design: Design
     members: tuple[Member, ...]
+    final: Member | None
     blend: Floats
+    calibration: Calibration
     rate: float
     evidence: float
+    spread: float
     scores: Scores | None
     unseen: Floats
     notes: tuple[str, ...] = ()
     split: str = "nothing"
     check: Judgement | None = None
-    _boosters: dict[int, lgb.Booster] = field(default_factory=dict[int, lgb.Booster], compare=False, repr=False)
 
     @property
     def kind(self) -> str:
         """``blend`` or ``constant``."""
         return "blend" if self.members else "constant"
 
-    def predict(self, frame: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
+    def predict(self, frame: Columns) -> tuple[Floats, Floats, Floats]:
         """(n_rows,) mean rate, and its 80 % band."""
-        level_sd = 1.0 / np.sqrt(self.evidence + 1.0)
+        variance = 1.0 / (self.evidence + 1.0) + self.spread**2
         if not self.members:
             centre = np.full(frame.height, np.log(self.rate / (1 - self.rate)))
-            return expit(centre), expit(centre - Z80 * level_sd), expit(centre + Z80 * level_sd)
+            half = Z80 * np.sqrt(variance)
+            return expit(centre), expit(centre - half), expit(centre + half)
         data = self.encoder.apply(frame)
-        matrix = self.one_hot.matrix(data)
-        logits = np.stack(
-            [
-                self.blend[0] + self.blend[1] * m.logistic.logits(matrix) + self.blend[2] * self._trees(k, data)
-                for k, m in enumerate(self.members)
-            ]
-        )
-        centre, folds = logits.mean(0), len(self.members)
-        spread = np.sqrt((folds - 1) / folds * ((logits - centre) ** 2).sum(0) + level_sd**2)
-        return expit(centre), expit(centre - Z80 * spread), expit(centre + Z80 * spread)
+        each = [self._blended(member, data) for member in self.members]
+        folds = len(each)
+        middle = np.mean(each, axis=0)
+        variance = variance + (folds - 1) / folds * ((np.stack(each) - middle) ** 2).sum(0)
+        centre = middle if self.final is None else self._blended(self.final, data)
+        half = Z80 * np.sqrt(variance)
+        return expit(centre), expit(centre - half), expit(centre + half)
 
-    def _trees(self, k: int, data: Encoded) -> Floats:
-        if k not in self._boosters:
-            self._boosters[k] = lgb.Booster(model_str=self.members[k].trees)
-        return _raw(self._boosters[k], _tree_columns(data, self.members[k].statistics))
+    def _blended(self, member: Member, data: Encoded) -> Floats:
+        return self.calibration(self.blend[0] + member.logits(data, self.design) @ self.blend[1:])
 
 
 def fit_rate(
-    frame: pl.DataFrame,
+    frame: Columns,
     successes: Floats,
     trials: Floats,
     encoder: Encoder | None = None,
     group: NDArray[np.int64] | None = None,
     order: Floats | None = None,
-    n_folds: int = 5,
     notes: Sequence[str] = (),
+    thorough: bool = False,
 ) -> RateModel:
     """Model of successes / trials from the columns of a table.
 
@@ -160,6 +163,8 @@ def fit_rate(
         (n_rows,) rows of one group are never on both sides of a fold (a unit's days, a user's impressions).
     order
         (n_rows,) time of each row: folds are then stretches of time.
+    thorough
+        Deal random folds of few rows more than once, for steadier choices.
 
     Raises `InsufficientHistory` where there is no trial at all.
     """
@@ -170,113 +175,273 @@ def fit_rate(
     total = float(share @ weight)
     # half a success at a plain rate keeps all-zero and all-one logs off the edge
     rate = (total + 0.5) / (float(weight.sum()) + 1.0)
-    frame = frame[used]
+    all_used = used.size == trials.size
     encoder = encoder if encoder is not None else Encoder.learn(frame)
-    data = encoder.apply(frame)
-    one_hot = OneHot.learn(data)
     spare = tuple(notes) + tuple(f"column {name!r} is left out: {why}" for name, why in encoder.left_out.items())
 
     def constant(reason: str, scores: Scores | None = None) -> RateModel:
         unseen = np.where(trials > 0, rate, np.nan)
         words = (*spare, f"constant rate: {reason}")
-        return RateModel(encoder, one_hot, (), np.zeros(3), rate, total, scores, unseen, words)
+        design = Design((), (), np.zeros(0), np.zeros((4, 0)))
+        return RateModel(encoder, design, (), None, np.zeros(3), PLATT, rate, total, 0.0, scores, unseen, words)
 
     failures = float(weight.sum()) - total
     if total < 10 or failures < 10 or used.size < 50:
         return constant(f"{used.size} rows with {total:.0f} successes and {failures:.0f} failures are too few to learn")
     if not encoder.roles:
         return constant("no column varies")
-    fold = _folds(used.size, n_folds, None if group is None else group[used], None if order is None else order[used])
+    group = None if group is None else group[used]
+    order = None if order is None else order[used]
+    n_folds = 3 if used.size >= MANY_ROWS else 5
+    again = thorough and (order is None or group is not None)
+    repeats = 1 + sum(used.size < limit for limit in REPEATED_BELOW) * again
+    folds = tuple(_folds(used.size, n_folds, group, order, 20240229 + r) for r in range(repeats))
+    fold = folds[0]
     if np.unique(fold).size < 2 or any((share @ (weight * (fold != k))) < 5 for k in np.unique(fold)):
         return constant("the successes lie in too few groups to validate anything")
-    model, z = _cross_fitted(data, one_hot, share, weight, fold, encoder, rate, total, spare, constant)
+    data = encoder.apply(frame, None if all_used else used)
+    work = _Work(data, Design.learn(data), share, weight, folds, group, order, rate, total, thorough)
+    model, z = _cross_fitted(work, encoder, spare, constant)
+    seen = np.isfinite(z)
     unseen = np.full(trials.size, np.nan)
     unseen[used] = expit(z)
-    seen = np.isfinite(z)
-    check = judge(unseen[used][seen], share[seen], weight[seen], rate)
-    return replace(model, unseen=unseen, split=_split(np.unique(fold).size, group, order), check=check)
+    check = judge(expit(z[seen]), share[seen], weight[seen], rate)
+    timed = group is None and order is not None and np.unique(order).size >= n_folds
+    split = _split(np.unique(fold).size, group is not None, timed)
+    return replace(model, unseen=unseen, split=split, check=check)
 
 
-def _split(n_folds: int, group: NDArray[np.int64] | None, order: Floats | None) -> str:
-    """Words for how rows were held out."""
-    if order is not None and np.unique(order).size >= n_folds:
-        return f"{n_folds} stretches of time, each held out once"
-    what = "rows" if group is None else "groups of rows"
-    return f"{n_folds} random folds of {what}, each held out once"
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Training rows as arrays; every array is (n_rows,)."""
+
+    data: Encoded
+    design: Design
+    share: Floats
+    weight: Floats
+    folds: tuple[Ints, ...]
+    group: NDArray[np.int64] | None
+    order: Floats | None
+    rate: float
+    total: float
+    thorough: bool
+
+    def regress(self, rows: NDArray[np.intp], ridges: Sequence[float], rng: np.random.Generator) -> list[Logistic]:
+        """Regressions from strong to weak ridge, each starting at the one before."""
+        rows = _at_most(rows, ROWS_TO_REGRESS, rng)
+        matrix = self.design.matrix(self.data.take(rows))
+        found, start = [], Logistic.constant(self.rate, self.design.n_columns)
+        for ridge in ridges:
+            start = fit_logistic(matrix, self.share[rows], self.weight[rows], ridge, start)
+            found.append(start)
+        return found
+
+    def grow(self, rows: NDArray[np.intp], n_trees: int, drawn: bool, seed: int = 7) -> Trees:
+        """Trees from some rows."""
+        threads = 2 if rows.size >= MANY_ROWS // 2 else 1
+        return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, threads)
 
 
 def _cross_fitted(
-    data: Encoded,
-    one_hot: OneHot,
-    share: Floats,
-    weight: Floats,
-    fold: Ints,
-    encoder: Encoder,
-    rate: float,
-    total: float,
-    notes: tuple[str, ...],
-    constant: Callable[[str, Scores | None], RateModel],
+    work: _Work, encoder: Encoder, notes: tuple[str, ...], constant: Callable[[str, Scores | None], RateModel]
 ) -> tuple[RateModel, Floats]:
     """Model, and the log-odds of each row by what had not seen it."""
-    folds = np.unique(fold)
-    z_ridge = np.full((len(RIDGES), share.size), np.nan)
-    z_trees = np.full((len(TREES), share.size), np.nan)
-    regressions: list[list[Logistic]] = []
-    boosters: list[lgb.Booster] = []
-    statistics: list[tuple[Floats, ...]] = []
-    candidates = list(range(len(RIDGES)))
+    n = work.share.size
+    many = n >= MANY_ROWS
+    counts = TREES_OF_MANY if many else TREES
+    kinds = (False,) if many else (False, True)
     rng = np.random.default_rng(5)
-    judged = np.zeros(share.size, np.bool_)
-    for k in folds:
-        inside = _at_most(np.flatnonzero(fold != k), ROWS_TO_LEARN, rng)
+    work, recency = _recent(work, rng)
+    rounds = [_held_out(work, work.folds[0], (0, len(RIDGES)), counts, kinds, rng)]
+    span, counts = rounds[0].span, rounds[0].counts
+    rounds += [_held_out(work, fold, span, counts, kinds, rng) for fold in work.folds[1:]]
+    judged = rounds[0].judged
+    share, weight = work.share[judged], work.weight[judged]
+    best_ridge = min(range(*span), key=lambda r: sum(_total(x.ridge[r, judged], share, weight) for x in rounds))
+    best_trees = [
+        int(
+            np.argmin(
+                [sum(_total(x.trees[kind, t, judged], share, weight) for x in rounds) for t in range(len(counts))]
+            )
+        )
+        for kind in range(len(kinds))
+    ]
+    each = [
+        np.stack(
+            [x.ridge[best_ridge, judged], *(x.trees[kind, t, judged] for kind, t in enumerate(best_trees))], axis=1
+        )
+        for x in rounds
+    ]
+    # what is told of the blend, and decides on it, was blended without the fold it is told of
+    honest = np.mean(
+        [_unseen_blend(z, share, weight, x.fold[judged]) for z, x in zip(each, rounds, strict=True)], axis=0
+    )
+    every, fold = np.mean(each, axis=0), work.folds[0][judged]
+    plain = np.full(share.size, np.log(work.rate / (1 - work.rate)))
+    gain = trial_loss(plain, share, weight) - trial_loss(honest, share, weight)
+    trials = float(weight.sum())
+    gained, noise = float(gain.sum()) / trials, float(np.sqrt(share.size * gain.var())) / trials
+    trust = gained**2 / (gained**2 + DOUBT * noise**2) if gained > LEAST_GAIN * noise else 0.0
+    calibration = choose_calibration(honest, share, weight, fold) if trust else PLATT
+    scores = Scores(
+        constant=_total(plain, share, weight) / trials,
+        logistic=_total(every[:, 0], share, weight) / trials,
+        trees=_total(every[:, 1:].mean(axis=1), share, weight) / trials,
+        blend=_total(honest, share, weight) / trials,
+        blend_gain_error=noise,
+        ridge=RIDGES[best_ridge],
+        n_trees=tuple(counts[t] for t in best_trees),
+        calibration=calibration.kind,
+        trust=trust,
+    )
+    if not trust:
+        reason = f"on unseen rows the model gains {gained:.5f} of log loss, too little beside its noise of {noise:.5f}"
+        return constant(reason, scores), _everywhere(plain, judged)
+    blend = np.mean([blend_weights(z, share, weight) for z in each], axis=0)
+    # the doubt draws log-odds towards those of the constant rate
+    blend = np.concatenate([[blend[0] * trust + plain[0] * (1 - trust)], blend[1:] * trust])
+    told = calibration(honest * trust + plain * (1 - trust))
+    chosen = [counts[t] for t in best_trees]
+    members = tuple(
+        Member(found[best_ridge - span[0]], tuple((t.first(n),) for t, n in zip(trees, chosen, strict=True)))
+        for found, trees in zip(rounds[0].regressions, rounds[0].grown, strict=True)
+    )
+    group = None if work.group is None else work.group[judged]
+    model = RateModel(
+        encoder=encoder,
+        design=work.design,
+        members=members,
+        final=None if many else _final(work, RIDGES[span[0] : best_ridge + 1], chosen, kinds, rng),
+        blend=blend,
+        calibration=calibration,
+        rate=work.rate,
+        evidence=work.total,
+        spread=_spread_of_groups(expit(told), share, weight, group),
+        scores=scores,
+        unseen=np.zeros(0),
+        notes=(*notes, *recency),
+    )
+    return model, _everywhere(told, judged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Log-odds of each row by models that had not seen its fold: ridge (n_ridges, n_rows), trees (n_kinds, n_counts, n_rows)."""
+
+    fold: Ints
+    ridge: Floats
+    trees: Floats
+    judged: NDArray[np.bool_]
+    span: tuple[int, int]
+    counts: tuple[int, ...]
+    regressions: list[list[Logistic]]
+    grown: list[list[Trees]]
+
+
+def _held_out(
+    work: _Work,
+    fold: Ints,
+    span: tuple[int, int],
+    counts: tuple[int, ...],
+    kinds: Sequence[bool],
+    rng: np.random.Generator,
+) -> _Round:
+    """Hold each fold out once; the first fold drops ridges and numbers of trees that are out of the question."""
+    n, (first, last) = work.share.size, span
+    z_ridge = np.full((len(RIDGES), n), np.nan)
+    z_trees = np.full((len(kinds), len(counts), n), np.nan)
+    regressions: list[list[Logistic]] = []
+    grown: list[list[Trees]] = []
+    judged = np.zeros(n, np.bool_)
+    for k in np.unique(fold):
+        inside = np.flatnonzero(fold != k)
         outside = _at_most(np.flatnonzero(fold == k), ROWS_TO_JUDGE, rng)
         judged[outside] = True
-        learn, judge = data.take(inside), data.take(outside)
-        learn_matrix, judge_matrix = one_hot.matrix(learn), one_hot.matrix(judge)
-        found: list[Logistic] = []
-        start = Logistic.constant(rate, one_hot.n_columns)
-        for r, ridge in enumerate(RIDGES):
-            if r in candidates:
-                start = fit_logistic(learn_matrix, share[inside], weight[inside], ridge, start)
-                z_ridge[r, outside] = start.logits(judge_matrix)
-            found.append(start)
-        regressions.append(found)
-        if len(regressions) == 2 and share.size > 20_000:
-            # on large logs two folds are enough to choose the ridge
-            losses = [_loss(z[judged], share[judged], weight[judged]).sum() for z in z_ridge]
-            candidates = [int(np.argmin(losses))]
-        booster, tables = _boost(learn, share[inside], weight[inside])
-        columns = _tree_columns(judge, tables)
-        for t, trees in enumerate(TREES):
-            z_trees[t, outside] = _raw(booster, columns, trees)
-        boosters.append(booster)
-        statistics.append(tables)
-    z_ridge, z_trees, share, weight = z_ridge[:, judged], z_trees[:, judged], share[judged], weight[judged]
-    best_ridge = min(candidates, key=lambda r: _loss(z_ridge[r], share, weight).sum())
-    best_trees = int(np.argmin([_loss(z, share, weight).sum() for z in z_trees]))
-    z1, z2 = z_ridge[best_ridge], z_trees[best_trees]
-    blend = _blend(z1, z2, share, weight)
-    z = blend[0] + blend[1] * z1 + blend[2] * z2
-    trials = weight.sum()
-    plain = np.full(share.size, np.log(rate / (1 - rate)))
-    gain = _loss(plain, share, weight) - _loss(z, share, weight)
-    error = float(np.sqrt(share.size * gain.var()) / trials)
-    scores = Scores(
-        constant=float(_loss(plain, share, weight).sum() / trials),
-        logistic=float(_loss(z1, share, weight).sum() / trials),
-        trees=float(_loss(z2, share, weight).sum() / trials),
-        blend=float(_loss(z, share, weight).sum() / trials),
-        blend_gain_error=error,
+        judge_data = work.data.take(outside)
+        matrix = work.design.matrix(judge_data)
+        regressions.append(work.regress(inside, RIDGES[first:last], rng))
+        for r, found in enumerate(regressions[-1], start=first):
+            z_ridge[r, outside] = found.logits(matrix)
+        grown.append([work.grow(inside, counts[-1], drawn) for drawn in kinds])
+        for kind, trees in enumerate(grown[-1]):
+            for t, z in enumerate(trees.staged(judge_data, counts)):
+                z_trees[kind, t, outside] = z
+        if len(grown) == 1 and last - first > 3:
+            share, weight = work.share[outside], work.weight[outside]
+            best = int(np.argmin([_total(z[outside], share, weight) for z in z_ridge]))
+            first, last = (best, best + 1) if n >= MANY_ROWS else (max(best - 1, 0), min(best + 2, len(RIDGES)))
+            regressions[0] = regressions[0][first:last]
+            most = max(int(np.argmin([_total(z[outside], share, weight) for z in kind])) for kind in z_trees)
+            counts = counts[: most + 3]
+    return _Round(fold, z_ridge, z_trees[:, : len(counts)], judged, (first, last), counts, regressions, grown)
+
+
+def _unseen_blend(z: Floats, share: Floats, weight: Floats, fold: Ints) -> Floats:
+    """Blended log-odds of each row, blended as the other folds ask for."""
+    found = np.empty(share.size)
+    for k in np.unique(fold):
+        inside = fold != k
+        part = blend_weights(z[inside], share[inside], weight[inside])
+        found[~inside] = part[0] + z[~inside] @ part[1:]
+    return found
+
+
+def _final(
+    work: _Work, ridges: Sequence[float], n_trees: Sequence[int], kinds: Sequence[bool], rng: np.random.Generator
+) -> Member:
+    """Model of all rows."""
+    rows = np.arange(work.share.size)
+    seeds = range(7, 7 + (SEEDS_OF_FEW if work.thorough and rows.size < FEW_ROWS else 1))
+    trees = (tuple(work.grow(rows, n, drawn, seed) for seed in seeds) for n, drawn in zip(n_trees, kinds, strict=True))
+    return Member(work.regress(rows, ridges, rng)[-1], tuple(trees))
+
+
+def _recent(work: _Work, rng: np.random.Generator) -> tuple[_Work, tuple[str, ...]]:
+    """Older rows weigh less where that tells the last fifth of the time better, by more than the noise."""
+    if work.order is None or work.share.size < 2000 or np.unique(work.order).size < 20:
+        return work, ()
+    place = np.argsort(np.argsort(work.order, kind="stable"), kind="stable") / work.share.size
+    before, after = np.flatnonzero(place < 0.8), _at_most(np.flatnonzero(place >= 0.8), ROWS_TO_JUDGE, rng)
+    before = _at_most(before, ROWS_TO_JUDGE, rng)
+    if min(float(work.share[part] @ work.weight[part]) for part in (before, after)) < 30:
+        return work, ()
+    later = work.design.matrix(work.data.take(after))
+    matrix = work.design.matrix(work.data.take(before))
+    start = Logistic.constant(work.rate, work.design.n_columns)
+    losses: dict[float, Floats] = {}
+    for life in (np.inf, *HALF_LIVES):
+        faded = work.weight[before] * 0.5 ** ((0.8 - place[before]) / life)
+        start = fit_logistic(matrix, work.share[before], faded, 10.0, start)
+        losses[life] = trial_loss(start.logits(later), work.share[after], work.weight[after])
+    best = min(losses, key=lambda life: float(losses[life].sum()))
+    gain = losses[np.inf] - losses[best]
+    if best == np.inf or gain.sum() < np.sqrt(gain.size) * gain.std():
+        return work, ()
+    note = (
+        f"recent rows weigh more: the weight halves every {best:.0%} of the rows, as the last fifth of them asked for"
     )
-    if gain.sum() / trials < error:
-        gained = gain.sum() / trials
-        reason = f"on unseen rows the model gains {gained:.5f} of log loss, less than its noise of {error:.5f}"
-        return constant(reason, scores), _spread(plain, judged)
-    members = tuple(
-        Member(regressions[i][best_ridge], boosters[i].model_to_string(num_iteration=TREES[best_trees]), statistics[i])
-        for i in range(folds.size)
-    )
-    return RateModel(encoder, one_hot, members, blend, rate, total, scores, np.zeros(0), notes), _spread(z, judged)
+    return replace(work, weight=work.weight * 0.5 ** ((1.0 - place) / best)), (note,)
+
+
+def _spread_of_groups(rate: Floats, share: Floats, weight: Floats, group: NDArray[np.int64] | None) -> float:
+    """Standard deviation of the log-odds of groups around their prediction, beyond binomial noise.
+
+    A group's successes s vary by v + v^2 tau^2 around what was expected, v being their binomial variance.
+    Without groups a row of several trials is one.
+    """
+    if group is None:
+        if weight.max(initial=0.0) <= 1.0:
+            return 0.0
+        place = np.arange(share.size)
+    else:
+        _, place = np.unique(group, return_inverse=True)
+    n = int(place.max(initial=0)) + 1
+    off = summed(place, weight * (share - rate), n)
+    noise = summed(place, weight * rate * (1 - rate), n)
+    # large groups must not decide alone: each counts by what it can tell at a spread of one half
+    worth = 1.0 / (1.0 + 0.25 * noise) ** 2
+    found = float((worth * (off**2 - noise)).sum() / max(float((worth * noise**2).sum()), 1e-12))
+    return float(np.sqrt(np.clip(found, 0.0, 4.0)))
 
 
 def _at_most(rows: NDArray[np.intp], limit: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -284,16 +449,21 @@ def _at_most(rows: NDArray[np.intp], limit: int, rng: np.random.Generator) -> ND
     return rows if rows.size <= limit else np.sort(rng.choice(rows, limit, replace=False))
 
 
-def _spread(z: Floats, judged: Bools) -> Floats:
+def _everywhere(z: Floats, judged: NDArray[np.bool_]) -> Floats:
     """Numbers of judged rows among all rows; NaN elsewhere."""
-    everywhere = np.full(judged.size, np.nan)
-    everywhere[judged] = z
-    return everywhere
+    every = np.full(judged.size, np.nan)
+    every[judged] = z
+    return every
 
 
-def _folds(n: int, n_folds: int, group: NDArray[np.int64] | None, order: Floats | None) -> Ints:
-    """(n,) fold of each row: stretches of time, else groups or rows dealt at random with a fixed seed."""
-    if order is not None and np.unique(order).size >= n_folds:
+def _total(z: Floats, share: Floats, weight: Floats) -> float:
+    loss = float(trial_loss(z, share, weight).sum())
+    return loss if np.isfinite(loss) else np.inf
+
+
+def _folds(n: int, n_folds: int, group: NDArray[np.int64] | None, order: Floats | None, seed: int) -> Ints:
+    """(n,) fold of each row: groups dealt at random with a fixed seed, else stretches of time, else rows so dealt."""
+    if group is None and order is not None and np.unique(order).size >= n_folds:
         place = np.empty(n, np.int64)
         place[np.argsort(order, kind="stable")] = np.arange(n)
         cut = place * n_folds // n
@@ -302,77 +472,15 @@ def _folds(n: int, n_folds: int, group: NDArray[np.int64] | None, order: Floats 
         first = np.full(int(instant.max()) + 1, n_folds, np.int64)
         np.minimum.at(first, instant, cut)
         return first[instant]
-    rng = np.random.default_rng(20240229)
+    rng = np.random.default_rng(seed)
     if group is not None:
         names, index = np.unique(group, return_inverse=True)
         return (rng.permutation(names.size) % n_folds)[index]
     return rng.permutation(n) % n_folds
 
 
-def _loss(z: Floats, share: Floats, weight: Floats) -> Floats:
-    """(n_rows,) log loss of all trials of each row."""
-    return weight * (np.logaddexp(0.0, z) - share * z)
-
-
-def _blend(z1: Floats, z2: Floats, share: Floats, weight: Floats) -> Floats:
-    """a, b1, b2: the two models weigh half each until the rows say otherwise."""
-
-    def loss(b: Floats) -> tuple[float, Floats]:
-        z = b[0] + b[1] * z1 + b[2] * z2
-        pull = weight * (expit(z) - share)
-        value = _loss(z, share, weight).sum() + 8 * ((b[1] - 0.5) ** 2 + (b[2] - 0.5) ** 2) + 5 * b[0] ** 2
-        slope = np.array([pull.sum() + 10 * b[0], pull @ z1 + 16 * (b[1] - 0.5), pull @ z2 + 16 * (b[2] - 0.5)])
-        return float(value), slope
-
-    start = np.array([0.0, 0.5, 0.5])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-3, 3), (0, 3), (0, 3)])
-    return np.asarray(found.x, np.float64)
-
-
-def _statistics(data: Encoded, share: Floats, weight: Floats) -> tuple[Floats, ...]:
-    """Shrunk log-odds of every code of every category column."""
-    mean = (share @ weight + 0.5) / (weight.sum() + 1.0)
-    tables = []
-    for c in range(data.codes.shape[1]):
-        codes = data.codes[:, c]
-        n = int(codes.max(initial=0)) + 1
-        tables.append(_log_odds(summed(codes, share * weight, n), summed(codes, weight, n), float(mean)))
-    return tuple(tables)
-
-
-def _log_odds(hits: Floats, trials: Floats, mean: float) -> Floats:
-    p = (hits + STATISTIC_WORTH * mean) / (trials + STATISTIC_WORTH)
-    return np.log(p / (1 - p))
-
-
-def _boost(data: Encoded, share: Floats, weight: Floats) -> tuple[lgb.Booster, tuple[Floats, ...]]:
-    """Trees on numbers and target statistics; each training row sees statistics of the other rows only."""
-    tables = _statistics(data, share, weight)
-    mean = float((share @ weight + 0.5) / (weight.sum() + 1.0))
-    part = np.random.default_rng(11).permutation(share.size) % 4
-    columns = _tree_columns(data, tables)
-    n_numbers = data.numbers.shape[1]
-    for c, table in enumerate(tables):
-        codes, n = data.codes[:, c], table.size
-        hits, trials = summed(codes, share * weight, n), summed(codes, weight, n)
-        for p in range(4):
-            mine = part == p
-            own = codes[mine]
-            less_hits = hits - summed(own, (share * weight)[mine], n)
-            less_trials = trials - summed(own, weight[mine], n)
-            columns[mine, n_numbers + c] = _log_odds(less_hits, less_trials, mean)[own]
-    train = lgb.Dataset(columns, label=share, weight=weight, free_raw_data=True)
-    return lgb.train(dict(_TREE_SETTINGS), train, num_boost_round=TREES[-1]), tables
-
-
-def _tree_columns(data: Encoded, tables: tuple[Floats, ...]) -> NDArray[np.float32]:
-    columns = [data.numbers]
-    for c, table in enumerate(tables):
-        codes = data.codes[:, c]
-        known = codes < table.size
-        columns.append(np.where(known, table[np.minimum(codes, table.size - 1)], table[0])[:, None].astype(np.float32))
-    return np.concatenate(columns, axis=1)
-
-
-def _raw(booster: lgb.Booster, columns: NDArray[np.float32], trees: int | None = None) -> Floats:
-    return np.asarray(booster.predict(columns, raw_score=True, num_iteration=trees, num_threads=1), np.float64)
+def _split(n_folds: int, grouped: bool, timed: bool) -> str:
+    """Words for how rows were held out."""
+    if timed:
+        return f"{n_folds} stretches of time, each held out once"
+    return f"{n_folds} random folds of {'groups of rows' if grouped else 'rows'}, each held out once"

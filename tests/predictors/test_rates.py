@@ -9,7 +9,7 @@ from predictors.features import Encoder
 from predictors.rates import fit_rate
 
 
-def log(seed: int, n: int = 4000, signal: float = 1.0):
+def log(seed: int, n: int = 2500, signal: float = 1.0):
     rng = np.random.default_rng(seed)
     site, ad, hour = rng.integers(0, 60, n), rng.integers(0, 8, n), rng.integers(0, 24, n)
     site_effect = signal * np.random.default_rng(99).standard_normal(60)
@@ -26,7 +26,7 @@ def loss(y, p):
 
 
 def test_signal_is_found_and_calibrated_on_rows_never_seen():
-    frame, click, _ = log(0)
+    frame, click, _ = log(0, n=4000)
     later, later_click, truth = log(1)
     mean, low, high = fit_rate(frame, click, np.ones(click.size)).predict(later)
     constant = np.full(truth.size, click.mean())
@@ -59,7 +59,7 @@ def test_report_rows_and_single_events_teach_the_same():
 
 
 def test_the_same_log_gives_the_same_model():
-    frame, click, _ = log(4, n=1500)
+    frame, click, _ = log(4, n=600)
     one = fit_rate(frame, click, np.ones(click.size)).predict(frame)[0]
     two = fit_rate(frame, click, np.ones(click.size)).predict(frame)[0]
     assert np.array_equal(one, two)
@@ -86,7 +86,7 @@ def test_ten_rows_fall_back_with_a_reason():
 
 
 def test_unseen_categories_missing_columns_and_nulls_get_a_rate():
-    frame, click, _ = log(7)
+    frame, click, _ = log(7, n=1000)
     model = fit_rate(frame, click, np.ones(click.size))
     strange = pl.DataFrame({"site": ["never seen", None], "ad": ["a1", None], "hour": [None, 3]})
     mean, low, high = model.predict(strange)
