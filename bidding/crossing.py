@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from bidding import certificate_kernels, curves
+from bidding import certificate_kernels, curves, reach
 from bidding.certificate import TIGHT, Mix
-from bidding.rich import Dual, RichSolver
+from bidding.rich import HELD, Dual, RichSolver
 from domain.errors import InvalidPlan
 from domain.groups import Groups
 from domain.problem import Certificate, Problem, RowKind, Rows, Solution, Status
@@ -45,7 +45,16 @@ def solve_overlapping(problem: Problem, overlap: Overlap, solver: RichSolver | N
     """Solve a problem whose rows stand on two trees.
 
     The answer's ``multipliers`` and ``row_binds`` have the problem's own rows first, then those of `overlap`.
-    Raises `SolverFailed` as `RichSolver` does, `InvalidPlan` where the trees know different units.
+
+    Raises
+    ------
+    InvalidPlan
+        Where the trees know different units.
+    GoalUnreachable
+        Where no answer meets all rows, up to the size of the reference program; it names the rows that are missed at
+        the least total shortfall.
+    SolverFailed
+        As `RichSolver` does, and where a larger problem's rows cannot all be met.
     """
     if overlap.groups.leaf.shape != problem.groups.leaf.shape:
         raise InvalidPlan(
@@ -53,7 +62,14 @@ def solve_overlapping(problem: Problem, overlap: Overlap, solver: RichSolver | N
         )
     curves.checked(problem)
     joint, covers = _cells(problem, overlap)
-    return (RichSolver() if solver is None else solver).descended(CrossedDual.of(joint, covers))
+    state, rich = CrossedDual.of(joint, covers), RichSolver() if solver is None else solver
+    found = rich.descended(state)
+    if found.certificate.violation > HELD and not reach.always(joint):
+        from bidding.extended import MOST_UNITS, Extras, solve_extended  # it takes overlaps
+
+        if problem.bids.shape[0] <= MOST_UNITS:
+            solve_extended(problem, Extras(overlaps=(overlap,)))
+    return found if found.certificate.violation <= HELD else rich.at_a_point(state, found)
 
 
 def _cells(problem: Problem, overlap: Overlap) -> tuple[Problem, Bools]:

@@ -271,9 +271,11 @@ class _Extended:
             cones.append(cp.SOC((risk.right - mean @ x) / scale, z / scale * (error @ x)))
         program = cp.Problem(cp.Maximize(objective), [*constraints, *cones])
         state = solve_quietly(program)
-        if state in (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE):
-            raise GoalUnreachable(self._missed())
         if state not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
+            # An interior point sometimes only wanders off where nothing meets all rows; the elastic program tells.
+            told = self._missed()
+            if told:
+                raise GoalUnreachable(f"targets cannot be met together: {told}. Relax one of them, or lower bid floors")
             raise SolverFailed(f"reference: Clarabel ended with {state!r}")
         y = (
             np.maximum(np.atleast_1d(np.asarray(linear.dual_value, float)), 0.0) * worth / size
@@ -339,7 +341,7 @@ class _Extended:
         )  # fmt: skip
 
     def _missed(self) -> str:
-        """Names of the rows that the least total shortfall misses, and by how much."""
+        """Names of the rows that the least total shortfall misses, and by how much; empty where all are met."""
         x, shares = self._variables()
         size = self._sizes()
         short = cp.Variable(self.right.size, nonneg=True)
@@ -362,7 +364,7 @@ class _Extended:
             for name, lack, scale in zip(self.names, lacks, [*size, *scales], strict=True)
             if lack > MISSED
         ]
-        return "targets cannot be met together: " + "; ".join(told) + ". Relax one of them, or lower bid floors"
+        return "; ".join(told)
 
     def _variables(self) -> tuple[Any, list[Any]]:
         n = self.problem.bids.shape[0]

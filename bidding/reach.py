@@ -10,7 +10,7 @@ hold, and the point behind it gives the next trial of r's target (Dinkelbach).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,13 @@ def always(problem: Problem) -> bool:
     """Whether pausing everything meets all rows, so that nothing can be out of reach."""
     free = problem.may_pause is None or bool(problem.may_pause.all())
     return free and bool(np.all(problem.rows.right >= 0))
+
+
+def least_value(problem: Problem) -> float:
+    """Sum of the units' least values among their allowed levels."""
+    worth = replace(problem, gmv=curves.value_table(problem))
+    weights = np.tile([0.0, 1.0, 0.0, 0.0], (len(problem.groups.names), 1))
+    return float(Reach.of(worth).least(weights)[:, 4].sum())
 
 
 def row_weights(kind: int, target: float) -> Floats:

@@ -74,14 +74,14 @@ class RichSolver:
         problem = state.problem
         if reach.always(problem):
             found = self.descended(state)
-            return found if found.certificate.violation <= HELD else self._at_a_point(state, found)
+            return found if found.certificate.violation <= HELD else self.at_a_point(state, found)
         broken, missing, size = reach.shortfalls_alone(problem)
         if not broken.size:
             found = self.descended(state)
             if found.certificate.violation <= HELD:
                 return found
             told = reach.Reach.of(problem).collisions(found.multipliers)
-            return self._least_violating(state, told) if told else self._at_a_point(state, found)
+            return self._least_violating(state, told) if told else self.at_a_point(state, found)
         told = [c for r in broken[: reach.MOST_ROWS] if (c := reach.Reach.of(problem).collision([int(r)]))]
         return self._least_violating(
             state, told, dict(zip(broken.tolist(), (missing + HAIR * size).tolist(), strict=True))
@@ -120,7 +120,7 @@ class RichSolver:
         more = f"; and {len(raised) - len(words)} more targets" if len(raised) > len(words) else ""
         return replace(answer, certificate=replace(answer.certificate, words="; ".join(words[:3]) + more))
 
-    def _at_a_point(self, state: "Dual", found: Solution) -> Solution:
+    def at_a_point(self, state: "Dual", found: Solution) -> Solution:
         """Answer where rows leave no room to be tightened, because they meet at a single point."""
         second = replace(self, start=None).descended(state, hair=0.0)
         best = second if _better(second, found) else found
@@ -133,14 +133,18 @@ class RichSolver:
         warm = self.start is not None and self.start.shape == (len(state.problem.rows),)
         y = np.maximum(self.start, 0.0) if warm and self.start is not None else state.first_multipliers()
         for epsilon, sample, tol in STAGES[2:] if warm else STAGES:
-            y = state.stage(y, epsilon, sample, tol, hair=hair if tol < HAIR else 0.0)
+            y, lost = state.stage(y, epsilon, sample, tol, hair=hair if tol < HAIR else 0.0)
+            if lost:
+                return state.answer(y, epsilon)
         best = state.answer(y, STAGES[-1][0])
         epsilon = STAGES[-1][0]
         for _ in range(FURTHER):
             if best.certificate.gap <= GOOD_GAP and best.certificate.violation == 0.0:
                 break
             epsilon *= 0.25
-            y = state.stage(y, epsilon, 0, STAGES[-1][2], hair=hair)
+            y, lost = state.stage(y, epsilon, 0, STAGES[-1][2], hair=hair)
+            if lost:
+                break
             found = state.answer(y, epsilon)
             if _better(found, best):
                 best = found
@@ -201,6 +205,7 @@ class Dual:
     covers: Bools
     reference: Floats
     ends: curves.Ends
+    least: float
 
     @classmethod
     def of(cls, problem: Problem, covers: Bools | None = None) -> "Dual":
@@ -237,9 +242,11 @@ class Dual:
                 covers[:, g] |= covers[:, groups.parent[g]]
         room = int(problem.bids.shape[1]) + 1
         scratch = (np.empty(room), np.empty(room), np.empty(room, np.int16))
+        # Where pausing meets all rows nothing can be out of reach; else no answer is worth less than this.
+        least = -np.inf if reach.always(problem) else reach.least_value(problem) - 1e-6 * float(found.sums[:, 3].sum())
         return cls(
             problem, tables(problem), hull, curves.windows(problem), scratch, order, begin, begin + direct, inner, outer,
-            row_at, weights, covers, np.ones(n_groups), found,
+            row_at, weights, covers, np.ones(n_groups), found, least,
         )  # fmt: skip
 
     def first_multipliers(self) -> Floats:
@@ -260,8 +267,11 @@ class Dual:
             priced[g] = True
         return y
 
-    def stage(self, y: Floats, epsilon: float, sample: int, tol: float, hair: float) -> Floats:
-        """Minimise the smoothed dual from y; right sides are tightened by `hair` times their rows' scale."""
+    def stage(self, y: Floats, epsilon: float, sample: int, tol: float, hair: float) -> tuple[Floats, bool]:
+        """Minimise the smoothed dual from y; right sides are tightened by `hair` times their rows' scale.
+
+        Gives the multipliers, and whether the dual fell below what any answer is worth: then no answer meets the rows.
+        """
         right = self.problem.rows.right.copy()
         prices = self.prices(y)
         self.reference[:] = np.maximum(prices[:, 0], 1e-12 * max(float(prices[:, 0].max()), 1e-300))
@@ -274,6 +284,8 @@ class Dual:
         w = self.weights[self.outer]
         damping, covers = 1e-6, self.covers.astype(np.float64)
         for _ in range(60 if self.outer.size else 0):
+            if value < self.least:  # of a sample that is no proof, so it is left
+                return (y, False) if sample else (self._joined(y_in, y_out), True)
             left = np.where(self.covers.T, totals @ w.T, 0.0).sum(axis=0)
             gradient = right[self.outer] - left
             scale = np.maximum(self.scales(totals)[self.outer], 1e-300)
@@ -303,7 +315,7 @@ class Dual:
                 prices = self.prices(self._joined(y_in, y_out))
             else:
                 damping = max(10.0 * damping, 1e-4)
-        return self._joined(y_in, y_out)
+        return self._joined(y_in, y_out), False
 
     def _inner(
         self, y_in: Floats, y_out: Floats, right: Floats, epsilon: float, sample: int, tol: float

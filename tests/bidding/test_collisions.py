@@ -11,7 +11,7 @@ from bidding import LaminarSolver, ThetaPolicy
 from bidding.changes import PARTS, nearby, why_changed
 from bidding.conflicts import conflict
 from bidding.crossing import Overlap, solve_overlapping
-from domain.errors import InvalidPlan
+from domain.errors import GoalUnreachable, InvalidPlan
 from domain.groups import Groups
 from domain.limits import BidLimits
 from domain.problem import Problem, RowKind, Rows, Status
@@ -74,6 +74,19 @@ def test_phases_that_cross_campaigns_agree_with_highs(laminar_problem, seed: int
     assert s.certificate.value <= -oracle.fun * (1 + 1e-6) + 1e-6
     assert s.certificate.bound >= -oracle.fun * (1 - 1e-6)
     assert s.certificate.gap <= 2e-4
+
+
+def test_overlapping_rows_that_nothing_meets_are_named(laminar_problem) -> None:
+    rng = np.random.default_rng(52)
+    p = laminar_problem(rng, units=40, levels=6)
+    n = p.bids.shape[0]
+    p = replace(p, rows=Rows.of(), may_pause=np.zeros(n, bool))
+    phases = Groups(("account", "phase:a"), np.array([-1, 0], np.int32), (np.arange(n) % 2).astype(np.int32))
+    least = float(p.spend[phases.members(1), 0].sum())
+    with pytest.raises(GoalUnreachable, match=r"budget of .* on phase:a: .* short at best"):
+        solve_overlapping(p, Overlap(phases, Rows.of((RowKind.BUDGET, 1, 0.0, 0.5 * least))))
+    fine = solve_overlapping(p, Overlap(phases, Rows.of((RowKind.BUDGET, 1, 0.0, 1.5 * least))))
+    assert fine.certificate.violation <= 1e-9
 
 
 def test_trees_over_different_units_cannot_overlap(laminar_problem) -> None:
