@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from benchmarks.instances import instance
 from bidding import LaminarSolver
 from bidding.crossing import Overlap, solve_overlapping
 from bidding.frontier import frontier
+from bidding.prepared import Prepared
 from domain.groups import Groups
 from domain.problem import RowKind, Rows
 
@@ -66,6 +68,28 @@ def crossing(units: int, campaigns: int, repeats: int, phases: int = 4) -> dict[
     return {"cpu_seconds": seconds, "gap": proof.gap, "violation": proof.violation, "binding_share": binding}
 
 
+def reuse(units: int, campaigns: int, repeats: int) -> dict[str, float]:
+    """A solve from scratch, one with other targets on kept hulls, and one of the next hour, whose curves only scaled."""
+    problem = instance(units, campaigns, "t1")
+    rng = np.random.default_rng(2)
+    traffic, price = rng.uniform(0.7, 1.4, (units, 1)).astype(np.float32), np.float32(1.1)
+    scaled = {name: getattr(problem, name) * traffic for name in ("clicks", "gmv", "orders")}
+    rows = replace(problem.rows, right=problem.rows.right * 1.02)
+    hour = replace(problem, bids=problem.bids * price, spend=problem.spend * traffic * price, rows=rows, **scaled)
+    at = Prepared.of(problem)
+    last, fresh = timed(lambda: Prepared.of(problem).solve(), repeats)
+    _, targets = timed(lambda: at.with_rows(rows).solve(last), repeats)
+    later, laid = timed(lambda: at.next_hour(hour), repeats)
+    answer, solved = timed(lambda: later.solve(last), repeats)
+    return {
+        "from_scratch": fresh,
+        "other_targets": targets,
+        "next_hour": laid + solved,
+        "hulls_kept": later.kept / units,
+        "gap": answer.certificate.gap,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--units", type=int, default=100_000)
@@ -80,6 +104,7 @@ def main() -> None:
         "campaigns": args.campaigns,
         "frontier_of_50": frontiers(args.units, args.campaigns, args.repeats),
         "crossing": crossing(args.units, args.campaigns, args.repeats),
+        "reuse": reuse(args.units, args.campaigns, args.repeats),
     }
     text = json.dumps(record, indent=2)
     if args.json:
