@@ -14,7 +14,7 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, dash, doctor, evaluation, explain, imports, operate, rates, simulation, targets
+from cli import accounts, bids, dash, doctor, evaluation, explain, imports, operate, rates, replay, simulation, targets
 from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
@@ -129,6 +129,7 @@ app.command("serve")(operate.serve)
 app.command("doctor")(doctor.doctor)
 app.command("simulate")(simulation.simulate)
 app.command("evaluate")(evaluation.evaluate)
+app.command("replay")(replay.replay)
 app.add_typer(rates.rates_app, name="rates")
 app.command("dashboard")(dash.dashboard)
 

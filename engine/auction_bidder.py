@@ -72,8 +72,11 @@ class AuctionBidder:
 
     # ------------------------------------------------------------------ past days
 
-    def fit(self, days: Sequence[Day]) -> "AuctionBidder":
-        """Learn from past days, each a sequence of one `TickLog` per tick (``None`` where one is missing)."""
+    def fit(self, days: Sequence[Day], daily: bool = True) -> "AuctionBidder":
+        """Learn from past days, each a sequence of one `TickLog` per tick (``None`` where one is missing).
+
+        Without ``daily`` they are stretches of ticks as long as those to come, but no days: only levels are learned, no shape.
+        """
         logs = [log for day in days for log in day if log is not None and log.n > 0]
         if not logs:
             return self
@@ -83,7 +86,7 @@ class AuctionBidder:
             return self  # nothing was won and no price told: as good as no days
         scale = Scale.around(values, typical)
         places = Places(self._first_price)
-        self._profile = make_profile(days, scale, places, self._first_price)
+        self._profile = make_profile(days, scale, places, self._first_price, daily)
         self._scale, self._past_places = scale, places
         self._habit = self._habits(days, self._profile)
         self._running = False

@@ -43,6 +43,8 @@ class Profile:
         (n_ticks,) mean log value of an auction.
     days
         Number of days it was made of.
+    daily
+        Whether its ticks are those of a day; else one tick stands for any.
     """
 
     auctions: Floats
@@ -50,6 +52,7 @@ class Profile:
     density: Floats
     log_value: Floats
     days: int
+    daily: bool = True
 
     @property
     def n_ticks(self) -> int:
@@ -58,8 +61,13 @@ class Profile:
 
     def resampled(self, n_ticks: int) -> "Profile":
         """Same day in another number of ticks."""
-        if n_ticks == self.n_ticks:
+        if n_ticks == self.n_ticks and self.daily:
             return self
+        if not self.daily:
+            every = np.zeros(n_ticks, np.int64)
+            return Profile(
+                self.auctions[every], self.value[every], self.density[every], self.log_value[every], self.days
+            )
         at = np.minimum((np.arange(n_ticks) + 0.5) * self.n_ticks / n_ticks, self.n_ticks - 1).astype(np.int64)
         return Profile(
             self.auctions[at] * self.n_ticks / n_ticks, self.value[at], self.density[at], self.log_value[at], self.days
@@ -90,7 +98,9 @@ class Ahead:
     traffic_level: float
 
 
-def make_profile(days: Sequence[Day], scale: Scale, places: Places, first_price: bool) -> Profile | None:
+def make_profile(
+    days: Sequence[Day], scale: Scale, places: Places, first_price: bool, daily: bool = True
+) -> Profile | None:
     """Profile of past days, each set to the common price level first; ``None`` where they hold no auction."""
     n_ticks = max((len(day) for day in days), default=0)
     k = scale.n_buckets
@@ -130,7 +140,13 @@ def make_profile(days: Sequence[Day], scale: Scale, places: Places, first_price:
     mean_value = _mean_values(value, auctions)
     fill = np.maximum(seen, 1e-9)[:, None]
     per_day = np.where(seen[:, None] > 0, auctions / fill, auctions.sum(axis=0) / max(float(seen.sum()), 1.0))
-    return Profile(per_day, mean_value, density, _log_values(days, n_ticks), whole)
+    usual = _log_values(days, n_ticks)
+    if not daily:  # one tick that stands for any
+        return Profile(
+            per_day.mean(axis=0)[None], _mean_values(value.sum(axis=0)[None], auctions.sum(axis=0)[None]),
+            _blurred(base)[None], np.array([float(np.average(usual, weights=per_day.sum(axis=1)))]), whole, False,
+        )  # fmt: skip
+    return Profile(per_day, mean_value, density, usual, whole)
 
 
 def _log_values(days: Sequence[Day], n_ticks: int) -> Floats:
