@@ -234,7 +234,7 @@ def test_of_two_units_of_one_name_the_living_one_counts(tmp_path, bulk):
     assert both.reasons == {"two units of one name": 1}
 
 
-@pytest.mark.parametrize("n", [10, 100_000])
+@pytest.mark.parametrize("n", [10, 3_000, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_a_round_trip_changes_the_bids_that_were_meant_and_nothing_else(tmp_path, bulk, n):
     """Download -> plan -> upload -> the platform takes it -> next download."""
     sheet = bulk(n=n, columns=52 if n < 1000 else 26)
