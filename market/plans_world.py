@@ -94,9 +94,7 @@ class HourResult:
     running: float
 
 
-def draw_campaign(
-    part: PlansPart, weekly: Floats, seed: int, position: int, auction: Auction
-) -> PlanCampaign:
+def draw_campaign(part: PlansPart, weekly: Floats, seed: int, position: int, auction: Auction) -> PlanCampaign:
     """Campaign of a seed; the auction rule changes nothing else.
 
     Parameters
@@ -113,7 +111,7 @@ def draw_campaign(
     of_week = (start.weekday() * 24 + hours) % 168
     size = _log_between(rng, part.impressions_per_hour)
     shape = _shifted(weekly, part.profile_shift_hours * rng.standard_normal())[of_week]
-    shape = shape * np.exp(part.profile_noise * _smooth(rng, hours))
+    shape = shape * np.exp(part.profile_noise * _smooth(rng, hours.astype(np.float64)))
     day_luck = np.exp(part.day_noise * rng.standard_normal(days) - part.day_noise**2 / 2)[hours // 24]
     hour_luck = np.exp(part.hour_noise * _ar(rng, n, part.hour_memory) - part.hour_noise**2 / 2)
     log_price = math.log(_log_between(rng, part.price))
@@ -134,7 +132,7 @@ def draw_campaign(
         spread=_between(rng, part.spread),
         ctr=_log_between(rng, part.ctr),
         cvr=_log_between(rng, part.cvr),
-        forecast=size * shape * np.exp(part.forecast_noise * _smooth(rng, hours)),
+        forecast=size * shape * np.exp(part.forecast_noise * _smooth(rng, hours.astype(np.float64))),
         depth=_between(rng, part.win_rate),
     )
 
