@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from domain.problem import Status
 from domain.tables import Bools, Floats
 from evaluation.metrics import Rows, hourly_cpc_cv
 from market import FluidPlan, Ledger, Scenario, SimPlatform, SimWorld, make_platform, make_world
@@ -164,7 +165,7 @@ def rows_of(world: SimWorld) -> Rows:
 
 
 def binding_rows(world: SimWorld, plan: FluidPlan) -> tuple[str, ...]:
-    """Rows that bind in a hindsight plan, to a part in a thousand."""
+    """Rows that bind in a hindsight plan: the one that set its price of money, and those used to a part in a thousand."""
     clicks = max(float(plan.clicks.sum()), 1e-12)
     if world.pools:
         spend = [float(plan.spend[p.units].sum()) for p in world.pools]
@@ -172,8 +173,10 @@ def binding_rows(world: SimWorld, plan: FluidPlan) -> tuple[str, ...]:
             f"{'budget' if s >= 0.999 * p.budget else 'roi'}:{p.name}" for s, p in zip(spend, world.pools, strict=True)
         )
     found = {
-        "budget": plan.total_spend >= 0.999 * world.budget,
-        "roi": world.roi_target is not None and plan.roi <= 1.001 * world.roi_target,
-        "cpc": world.cpc_target is not None and plan.total_spend / clicks >= 0.999 * world.cpc_target,
+        "budget": plan.status is Status.BUDGET_BINDS or plan.total_spend >= 0.999 * world.budget,
+        "roi": plan.status is Status.ROI_BINDS
+        or (world.roi_target is not None and plan.roi <= 1.001 * world.roi_target),
+        "cpc": plan.status is Status.CPC_BINDS
+        or (world.cpc_target is not None and plan.total_spend / clicks >= 0.999 * world.cpc_target),
     }
     return tuple(name for name, binds in found.items() if binds)

@@ -16,7 +16,7 @@ VERSION = "3"
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Twelve hexadecimal digits; texts for people (`purpose`) do not count, nor keys left at their defaults."""
+    """Twelve hexadecimal digits; what is for people (`purpose`, `character`) does not count, nor keys left at their defaults."""
     text = json.dumps({"market": VERSION, "scenario": _stated(scenario)}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -25,5 +25,5 @@ def _stated(value: Any) -> Any:
     """A part of a scenario as plain values, without what is a default: a new key alone makes no new world."""
     if is_dataclass(value):
         stated = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != f.default}
-        return {name: _stated(part) for name, part in stated.items() if name != "purpose"}
+        return {name: _stated(part) for name, part in stated.items() if name not in ("purpose", "character")}
     return [_stated(part) for part in value] if isinstance(value, tuple) else value

@@ -2,7 +2,7 @@
 
 Rules of this platform: bids are rounded to the tick and clipped to floor and cap; a unit may be edited a limited
 number of times a day where the scenario says so; delivery stops for good the moment the next click would overdraw
-the account's budget, so overspend is 0; an hour is reported when it is over, conversions on the hour of their click.
+the account's budget, so overspend is 0, and for the day where the scenario has daily budgets; an hour is reported when it is over, conversions on the hour of their click.
 """
 
 import numpy as np
@@ -15,6 +15,7 @@ from domain.tables import BIDS, REPORT, BidTable, Floats, ReportBatch
 from domain.time import Hour, Window
 from market.fluid import Curves
 from market.ledger import Ledger
+from market.shocks import daily_caps
 from market.truth import Shoppers, stream
 from market.world import SimWorld
 
@@ -43,6 +44,8 @@ class SimPlatform:
         self._position = {unit_id: i for i, unit_id in enumerate(world.units["unit_id"])}
         self._read_at = self._read_before = -1
         self._dry = False
+        self._day_caps = daily_caps(world.scenario, world.seed, world.expected)
+        self._dry_day = -1
 
     # -- what the desk sees -------------------------------------------------------------------------------------
 
@@ -170,10 +173,14 @@ class SimPlatform:
         shoppers = world.shoppers(h)
         won, price = self._win(h, shoppers)
         paid = np.cumsum(price)
-        delivered = 0 if self._dry else int(np.searchsorted(paid, self.deliverable, side="right"))
-        open_share = 0.0 if self._dry else 1.0
-        if not self._dry and delivered < won.size:
-            self._dry, open_share = True, won[delivered] / shoppers.unit.size
+        day = int(world.expected.day[h])
+        shut = self._dry or self._dry_day == day
+        for_good, for_today = self.deliverable, self._day_caps[day] - self._spent_on(day)
+        delivered = 0 if shut else int(np.searchsorted(paid, min(for_good, for_today), side="right"))
+        open_share = 0.0 if shut else 1.0
+        if not shut and delivered < won.size:
+            open_share = won[delivered] / shoppers.unit.size
+            self._dry, self._dry_day = for_good <= for_today, day
         price = price[:delivered]
         won = won[:delivered]
         n = world.n_units
@@ -189,6 +196,12 @@ class SimPlatform:
         tz = world.account.tz
         if self.now.local(tz).date() != hour.local(tz).date():
             self._edits[:] = 0
+
+    def _spent_on(self, day: int) -> float:
+        """Spend of a local day so far; not asked for where no day has a budget."""
+        if not np.isfinite(self._day_caps[day]):
+            return 0.0
+        return float(self.ledger.spend[:, self.world.expected.day == day].sum())
 
     @property
     def curves(self) -> Curves:

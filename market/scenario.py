@@ -312,6 +312,25 @@ class AftermathPart:
     refund_last_month: Annotated[float, Between(0, 0.9)] = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class CharacterPart:
+    """What the world was measured to be, over seeds; it makes nothing of the world, and tests hold it true.
+
+    Attributes
+    ----------
+    binding
+        Rows that bind in hindsight.
+    opportunities_per_unit_hour
+        Shoppers who would click the ad if they saw it, mean over units and hours: lowest and highest of a seed.
+    orders_per_unit_day
+        Orders of the hindsight optimum, mean over units: lowest and highest of a seed.
+    """
+
+    binding: tuple[str, ...]
+    opportunities_per_unit_hour: Annotated[tuple[float, ...], Between(0, 1e9)]
+    orders_per_unit_day: Annotated[tuple[float, ...], Between(0, 1e9)]
+
+
 class FaultKind(StrEnum):
     """Disturbances; the first ones trouble what is told and edited, the others the world itself."""
 
@@ -327,6 +346,7 @@ class FaultKind(StrEnum):
     RATE_LIMITED = "rate_limited"  #: `amount` edits an hour
     EDITS_PER_DAY = "edits_per_day"  #: `amount` a unit and local day
     OVER_DELIVERY = "over_delivery"  #: the platform stops at `amount` times the budget
+    DAILY_BUDGET = "daily_budget"  #: a day ends at its part of the budget, over-delivered by up to `amount` times
     PRICE_SHOCK = "price_shock"  #: market prices times `amount`, from `start` for `hours`
     DEMAND_SHOCK = "demand_shock"  #: opportunities times `amount`, from `start` for `hours`
     RIVAL_ENTRY = "rival_entry"  #: prices times `amount` for `share` of units, from `start` for `hours`
@@ -348,6 +368,7 @@ _FAULT_KEYS: Mapping[FaultKind, frozenset[str]] = {
     FaultKind.RATE_LIMITED: frozenset({"amount"}),
     FaultKind.EDITS_PER_DAY: frozenset({"amount"}),
     FaultKind.OVER_DELIVERY: frozenset({"amount"}),
+    FaultKind.DAILY_BUDGET: frozenset({"amount"}),
     FaultKind.PRICE_SHOCK: frozenset({"amount", "start", "hours"}),
     FaultKind.DEMAND_SHOCK: frozenset({"amount", "start", "hours"}),
     FaultKind.RIVAL_ENTRY: frozenset({"amount", "share", "start", "hours"}),
@@ -412,6 +433,7 @@ class Scenario:
     faults: tuple[FaultPart, ...] = ()
     auction: AuctionPart | None = None
     aftermath: AftermathPart | None = None
+    character: CharacterPart | None = None
 
     @property
     def tz(self) -> ZoneInfo:
@@ -522,6 +544,11 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
             raise refuse(f"peaks[{k}].start", "must lie inside start .. end")
     if scenario.auction is not None and scenario.auction.rivals < scenario.auction.categories:
         raise refuse("auction.rivals", "have at least one rival per category")
+    if (character := scenario.character) is not None:
+        for name in ("opportunities_per_unit_hour", "orders_per_unit_day"):
+            band = getattr(character, name)
+            if len(band) != 2 or band[0] > band[1]:
+                raise refuse(f"character.{name}", f"write the lowest and the highest, got {list(band)}")
     for k, fault in enumerate(scenario.faults):
         given = {n for n in ("start", "hours", "share", "amount") if getattr(fault, n) is not None}
         needed = _FAULT_KEYS[fault.kind]
@@ -529,6 +556,8 @@ def parse_scenario(raw: Mapping[str, Any], file: str) -> Scenario:
             raise refuse(f"faults[{k}]", f"{fault.kind.value} takes the keys {sorted(needed)}, got {sorted(given)}")
         if fault.start is not None and not scenario.start <= fault.start < scenario.end:
             raise refuse(f"faults[{k}].start", "must lie inside start .. end")
+        if fault.kind is FaultKind.DAILY_BUDGET and not 1 <= (fault.amount or 0) <= 2:
+            raise refuse(f"faults[{k}].amount", f"a day is over-delivered by 1 to 2 times, got {fault.amount}")
     try:
         account_of(scenario)
     except ConfigError as error:
@@ -587,7 +616,7 @@ def _table(kind: type[Any], raw: object, file: str, prefix: str) -> Any:
 
 def _value(kind: Any, raw: object, file: str, key: str, within: Between | None = None) -> Any:
     """One value of the type and range that its key asks for."""
-    if kind in (AuctionPart | None, AftermathPart | None):
+    if kind in (AuctionPart | None, AftermathPart | None, CharacterPart | None):
         kind = get_args(kind)[0]
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _table(kind, raw, file, f"{key}.")

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from domain.tables import Floats
 from market.scenario import FaultKind, FaultPart, Scenario
-from market.truth import Belief, Truth, stream
+from market.truth import Belief, Profiles, Truth, stream
 
-_HIT = 30  # random stream beside those of market.truth and market.faults
+_HIT, _DAYS = 30, 31  # random streams beside those of market.truth and market.faults
 
 
 def shocked(truth: Truth, scenario: Scenario, seed: int) -> Truth:
@@ -43,6 +44,20 @@ def biased(belief: Belief, scenario: Scenario) -> Belief:
 def over_delivery(scenario: Scenario) -> float:
     """Multiple of the budget at which the platform stops."""
     return max((f.amount or 1.0 for f in scenario.faults if f.kind is FaultKind.OVER_DELIVERY), default=1.0)
+
+
+def daily_caps(scenario: Scenario, seed: int, expected: Profiles) -> Floats:
+    """(n_days,) spend at which each local day's delivery ends, account currency; infinite without daily budgets.
+
+    A day's budget is the part of the whole that its expected traffic and prices ask for; the platform over-delivers
+    it by a factor of the day's own.
+    """
+    most = max((f.amount or 1.0 for f in scenario.faults if f.kind is FaultKind.DAILY_BUDGET), default=None)
+    days = int(expected.day[-1]) + 1
+    if most is None:
+        return np.full(days, np.inf)
+    part = np.bincount(expected.day, expected.traffic * expected.price)
+    return scenario.goals.budget * part / part.sum() * stream(seed, _DAYS).uniform(1.0, most, days)
 
 
 def hit(fault: FaultPart, scenario: Scenario, seed: int, position: int) -> np.ndarray:

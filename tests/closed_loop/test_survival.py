@@ -25,6 +25,7 @@ FAULTS = [
     (FaultPart(FaultKind.RATE_LIMITED, amount=10),),
     (FaultPart(FaultKind.EDITS_PER_DAY, amount=2),),
     (FaultPart(FaultKind.OVER_DELIVERY, amount=2.0),),
+    (FaultPart(FaultKind.DAILY_BUDGET, amount=2.0),),
     (FaultPart(FaultKind.PRICE_SHOCK, amount=1.6, **NIGHT),),
     (FaultPart(FaultKind.DEMAND_SHOCK, amount=2.5, **NIGHT),),
     (FaultPart(FaultKind.RIVAL_ENTRY, amount=1.5, share=0.3, **NIGHT),),

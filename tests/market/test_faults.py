@@ -248,6 +248,26 @@ def test_over_delivery_lets_a_careless_account_spend_beyond_its_budget(resized: 
     assert 195 < spent[1] <= 200
 
 
+def test_a_day_may_cost_up_to_twice_its_part_of_the_budget_and_the_next_day_starts_anew(
+    resized: Callable[..., Scenario],
+) -> None:
+    spent = {}
+    for amount in (1.0, 2.0):
+        scenario = replace(resized(budget=400.0), faults=(FaultPart(FaultKind.DAILY_BUDGET, amount=amount),))
+        world = SimWorld(scenario, 3)
+        platform = SimPlatform(world)
+        platform.put(np.full(world.n_units, 2.0))
+        for hour in world.hours:
+            platform.advance(hour)
+        by_hour = platform.ledger.spend.sum(axis=0)
+        spent[amount] = np.bincount(world.expected.day, by_hour)
+        assert by_hour.sum() <= 400.0
+        assert by_hour[20] == 0 < by_hour[24]  # the first day is over, the second one is not
+    assert spent[1.0] == pytest.approx([200, 200], rel=0.05)  # two days alike
+    assert spent[1.0].max() <= 200
+    assert 220 < spent[2.0][0] <= 400
+
+
 def test_a_scenario_names_its_faults_and_wrong_keys_are_refused(shipped_raw: dict) -> None:
     good = shipped_raw | {
         "faults": [{"kind": "late_reports", "hours": 3}, {"kind": "price_shock", "amount": 2.0, **WHEN}]
@@ -262,6 +282,7 @@ def test_a_scenario_names_its_faults_and_wrong_keys_are_refused(shipped_raw: dic
         ({"kind": "late_reports", "hours": 0}, "between 1 and"),
         ({"kind": "late_reports", "hour": 3}, "unknown key"),
         ({"kind": "dark_hours", "hours": 3, "start": datetime(2027, 1, 1)}, "inside start"),
+        ({"kind": "daily_budget", "amount": 2.5}, "1 to 2 times"),
     ):
         with pytest.raises(ConfigError, match=words):
             parse_scenario(shipped_raw | {"faults": [fault]}, "x.toml")
