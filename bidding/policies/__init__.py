@@ -5,6 +5,8 @@ from bidding.policies.manual import ManualPolicy
 from bidding.policies.mirror import MirrorPolicy
 from bidding.policies.mpc_reference import MpcReferencePolicy
 from bidding.policies.pid import PidPolicy
+from bidding.policies.stability_price import price_of_stability
+from bidding.policies.steadiness import Steadiness
 from bidding.policies.theta import ThetaPolicy
 
 __all__ = [
@@ -14,5 +16,7 @@ __all__ = [
     "MpcReferencePolicy",
     "PidPolicy",
     "StaticPolicy",
+    "Steadiness",
     "ThetaPolicy",
+    "price_of_stability",
 ]
