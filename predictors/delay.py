@@ -266,8 +266,10 @@ def _reach(arrived: Floats, exposed: Floats) -> int:
 
 def _share(theta: Floats, n_ages: int) -> Floats:
     p0 = 1.0 / (1.0 + np.exp(-theta[0]))
-    waited = np.arange(n_ages) / np.exp(theta[1])
-    return 1.0 - (1.0 - p0) * np.exp(-(waited ** np.exp(theta[2])))
+    # (waited / tau)^k in logarithms: with many orders all at once the tail's numbers are past any float's reach
+    tail = np.exp(np.clip(np.exp(min(theta[2], 5.0)) * (LOG_AGES[:n_ages] - theta[1]), -700.0, 6.6))
+    tail[0] = 0.0
+    return 1.0 - (1.0 - p0) * np.exp(-tail)
 
 
 def _cubature(centre: Floats, covariance: Floats, n_ages: int) -> Floats:

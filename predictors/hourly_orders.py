@@ -30,7 +30,7 @@ from predictors.telling import Telling, listen
 #: Hours after which an order is not awaited any more.
 HOURLY_AGES = 336
 #: Centre of the prior share of deposits that are told at once.
-DEPOSITS_AT_ONCE = 0.9
+DEPOSITS_AT_ONCE = 0.98
 _WAITERS = (WARM_UP, PRE_SALE)
 
 

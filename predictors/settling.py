@@ -6,7 +6,7 @@ clicks should bring, kappa the level they miss by, a the age and u the hours sin
 
     orders told   kappa m [ (1 - w) F(a) + w G_T(u) ],     G_T(u) = min(u / T, 1)
 
-Before the burst w and kappa look alike; other kinds of phases tell kappa, a prior holds w (mean 1/7), and the error that
+Before the burst w and kappa look alike; other kinds of phases tell kappa, a prior holds w (mean 1/9), and the error that
 is left is stated. In the burst the arrivals say which rows they belong to, so w and T are known within hours:
 Poisson counts by hour since the burst, on a grid of (w, T), kappa integrated out under its gamma prior.
 
@@ -28,12 +28,14 @@ from domain.tables import Floats
 KINDS = tuple(PhaseKind)
 WARM_UP, PRE_SALE = KINDS.index(PhaseKind.WARM_UP), KINDS.index(PhaseKind.PRE_SALE)
 #: Beta priors (a, b) of the share that waits, by kind of phase.
-WAIT_PRIOR = {WARM_UP: (1.0, 6.0), PRE_SALE: (1.0, 30.0)}
+WAIT_PRIOR = {WARM_UP: (1.0, 8.0), PRE_SALE: (1.0, 60.0)}
 #: Beta prior of the share of balances that are paid.
 PAID_PRIOR = (13.0, 1.0)
 #: Hours from the burst's start within which all that waited comes.
 WITHIN = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0])
-_WAIT = (np.arange(40) + 0.5) / 50.0
+#: Shares that are tried, denser where little waits, and their spacing.
+_STEP = (np.arange(48) + 0.5) / 48.0
+_WAIT, _SPACING = 0.8 * _STEP**2, _STEP
 #: Relative spread of a kind's conversion level around the account's.
 KIND_LEVEL_SD = 0.07
 #: Prior of the share of orders that comes back: mean, and returns it is worth.
@@ -109,7 +111,9 @@ def waiting(
     """
     a, b = WAIT_PRIOR[kind]
     w, t = _WAIT[:, None], WITHIN[None, :]
-    log_prior = ((a - 1) * np.log(_WAIT) + (b - 1) * np.log1p(-_WAIT))[:, None] + np.zeros(WITHIN.size)
+    log_prior = ((a - 1) * np.log(_WAIT) + (b - 1) * np.log1p(-_WAIT) + np.log(_SPACING))[:, None] + np.zeros(
+        WITHIN.size
+    )
     shape = 1.0 / (level[1] ** 2 + KIND_LEVEL_SD**2)
     n_before, due_before = before
     orders, plain = after[0][:hours_in], after[1][:hours_in]

@@ -91,3 +91,14 @@ def test_shares_rise_with_age_and_stay_within_zero_and_one():
         assert (np.diff(found.share, axis=1) >= -1e-12).all()
         assert found.share.min() >= 0
         assert found.share.max() <= 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_million_orders_all_told_at_once_are_no_trouble():
+    arrived, exposed = np.zeros((2, AGES)), np.zeros((2, AGES))
+    arrived[0, 0] = 1e6
+    exposed[0, [0, 5, 100]] = 4e5
+    arrived[1, 0], exposed[1, 50] = 3e5, 4e5
+    found = learn_delay(DelayCounts(arrived, exposed), PRIOR)
+    assert np.isfinite(found.share).all()
+    assert found.share.min() > 0.6
