@@ -10,8 +10,10 @@ from engine.hourly_log import HourLog
 #: Orders that have to be seen before their value holds a target ROI, and orders' worth of shrinkage after that.
 LEAST_ORDERS = 3.0
 #: Relative spread of single prices paid, and how many of its errors the target is kept away from.
-PAID_CV, ERRORS = 0.5, 0.5
+PAID_CV, ERRORS = 0.5, 0.2
 MOST_MARGIN = 0.15
+#: Overdrawn, bids down to the target less so many steps are tried.
+STEP, N_STEPS = 0.1, 6
 
 
 @dataclass(slots=True)
@@ -80,25 +82,25 @@ def highest_within(
     if price_sd > 0.6:
         return log_cap  # the price is not known yet
 
-    def excess(log_bid: float) -> float:
+    def excess(log_bid: float, errors: float) -> float:
         units, spend = belief.outcome(log_units, rest.slope, log_bid, math.inf, first_price=first_price, shift=shift)
         clicks = units * clicks_per_unit
         if spend > left > 0:
             clicks, spend = clicks * left / spend, left
         total = bought.clicks + clicks
-        margin = min(ERRORS * PAID_CV * math.sqrt(clicks) / max(total, 1.0), MOST_MARGIN)
+        margin = min(errors * PAID_CV * math.sqrt(clicks) / max(total, 1.0), MOST_MARGIN)
         return bought.spend + spend - cap * (1 - margin) * total
 
-    low, high = log_cap, log_cap + 3.0
-    if excess(log_cap) > 0:
+    errors, low, high = ERRORS, log_cap, log_cap + 3.0
+    if excess(log_cap, 0.0) > 0:
         # Overdrawn: cheaper clicks bring the mean down. Take the largest bid that does, else the best of a ladder.
-        steps = [log_cap - 0.1 * k for k in range(1, 13)]
-        values = [excess(step) for step in steps]
+        steps = [log_cap - STEP * k for k in range(1, N_STEPS + 1)]
+        values = [excess(step, 0.0) for step in steps]
         met = next((k for k, value in enumerate(values) if value <= 0), None)
         if met is None:
             return steps[min(range(len(steps)), key=values.__getitem__)]
-        low, high = steps[met], steps[met] + 0.1
+        errors, low, high = 0.0, steps[met], steps[met] + STEP
     for _ in range(9 if high - low < 1 else 12):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
+        low, high = (low, middle) if excess(middle, errors) > 0 else (middle, high)
     return low
