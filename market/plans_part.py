@@ -1,7 +1,9 @@
 """What the hourly campaigns of a scenario are like: the keys of its ``[plans]`` table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
+
+from domain.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,9 @@ class PlansPart:
     win_rate: Annotated[tuple[float, ...], Between(0.001, 0.999)] = (0.10, 0.80)
     forecast_noise: Annotated[float, Between(0, 2)] = 0.15
     target_of_hindsight: Annotated[float, Between(0.01, 10)] = 0.8
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            ends = getattr(self, field.name)
+            if isinstance(ends, tuple) and not (len(ends) == 2 and ends[0] <= ends[1]):
+                raise ConfigError(f"plans.{field.name}: write the two ends of a range, lower first; got {list(ends)}")

@@ -20,14 +20,7 @@ from domain.errors import ConfigError
 from domain.limits import BidLimits
 from domain.phases import Phase, PhaseKind, PromotionCalendar
 from domain.time import Hour, Window, zone
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """Range of the numbers that a key may hold, both ends included."""
-
-    low: float
-    high: float
+from market.plans_part import Between, PlansPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +427,7 @@ class Scenario:
     auction: AuctionPart | None = None
     aftermath: AftermathPart | None = None
     character: CharacterPart | None = None
+    plans: PlansPart | None = None
 
     @property
     def tz(self) -> ZoneInfo:
@@ -616,7 +610,7 @@ def _table(kind: type[Any], raw: object, file: str, prefix: str) -> Any:
 
 def _value(kind: Any, raw: object, file: str, key: str, within: Between | None = None) -> Any:
     """One value of the type and range that its key asks for."""
-    if kind in (AuctionPart | None, AftermathPart | None, CharacterPart | None):
+    if kind in (AuctionPart | None, AftermathPart | None, CharacterPart | None, PlansPart | None):
         kind = get_args(kind)[0]
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _table(kind, raw, file, f"{key}.")
