@@ -3,7 +3,8 @@
     python -m benchmarks.solve --units 1000000 --campaigns 100 --problem t0 --json out.json [--rivals]
 
 CPU seconds of this process, one thread, tables in memory to certified answer; compile time apart. The floor is one
-compiled read of the two float32 tables (spend, gmv) in the same process, best of 5.
+compiled read of the two float32 tables (spend, gmv) in the same process, best of 5. With --positions the tables are those
+of pages with four positions, where a click's worth depends on the bid.
 """
 
 # ruff: noqa: E402 - the thread limits must stand before the libraries load
@@ -149,19 +150,22 @@ def rivals(units: int, campaigns: int, kind: str) -> dict[str, object]:
     return found
 
 
-def run(units: int, campaigns: int, kind: str, repeats: int, with_rivals: bool) -> dict[str, object]:
-    """All figures of one instance."""
+def run(
+    units: int, campaigns: int, kind: str, repeats: int, with_rivals: bool, positions: bool = False
+) -> dict[str, object]:
+    """All figures of one instance; with `positions` on pages whose clicks are worth more or less by position."""
     solver: Solver = LaminarSolver() if kind == "t0" else RichSolver()
     start = time.process_time()
-    solver.solve(instance(2000, min(campaigns, 20), kind))
+    solver.solve(instance(2000, min(campaigns, 20), kind, positions=positions))
     compiled = time.process_time() - start
-    problem = instance(units, campaigns, kind)
+    problem = instance(units, campaigns, kind, positions=positions)
     answer, seconds, extra = measure(problem, solver, repeats)
     floor = floor_seconds(problem)
     record: dict[str, object] = {
         "units": units,
         "campaigns": campaigns,
         "problem": kind,
+        "positions": positions,
         "method": answer.method,
         "cpu_seconds": seconds,
         "floor_seconds": floor,
@@ -194,10 +198,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--rivals", action="store_true")
+    parser.add_argument("--positions", action="store_true")
     args = parser.parse_args()
+    if args.rivals and args.positions:
+        parser.error("--rivals runs the common instance; leave --positions out")
     if args.units < 1 or args.campaigns < 1 or args.repeats < 1:
         parser.error("--units, --campaigns and --repeats must be at least 1")
-    record = run(args.units, args.campaigns, args.problem, args.repeats, args.rivals)
+    record = run(args.units, args.campaigns, args.problem, args.repeats, args.rivals, args.positions)
     text = json.dumps(record, indent=2)
     if args.json:
         args.json.write_text(text + "\n")
