@@ -1,6 +1,7 @@
 """`steadybid rates`: a calibrated click or conversion model of any log, for other systems."""
 
 import gzip
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 
 from cli.accounts import JsonFlag
 from cli.output import print_json, say, table, warn
+from cli.workspace import SystemClock
 from domain.errors import ConfigError, FileRefused, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -150,6 +152,61 @@ def show(bundle: BundleArgument, as_json: JsonFlag = False) -> None:
     for note in fitted.notes:
         say(f"note: {note}")
     _say_fit(record)
+
+
+RegistryOption = Annotated[Path, typer.Option("--registry", metavar="FOLDER", help="Folder of the bundles in use.")]
+
+
+@rates_app.command("promote")
+def promote(
+    bundle: BundleArgument,
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="Later rows with labels, to judge by.")],
+    registry: RegistryOption,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put a bundle in use where it scores better on later rows than the one in use. Exit status 1: it does not."""
+    from predictors import Registry, load_bundle
+
+    fitted = load_bundle(bundle)
+    verdict = Registry(registry).challenge(fitted, _read(log, fitted), SystemClock().now())
+    if as_json:
+        print_json(asdict(verdict) | {"champion": Registry(registry).champion()})
+    else:
+        say(f"{bundle}: {'promoted' if verdict.promoted else 'not promoted'}: {verdict.reason}")
+        say(f"in use: {Registry(registry).champion() or 'nothing yet'}")
+    if not verdict.promoted:
+        raise typer.Exit(1)
+
+
+@rates_app.command("rollback")
+def rollback(
+    registry: RegistryOption, reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = ""
+) -> None:
+    """Put the bundle before the one in use back."""
+    from predictors import Registry
+
+    say(f"in use: {Registry(registry).rollback(SystemClock().now(), reason)}")
+
+
+@rates_app.command("drift")
+def drift(bundle: BundleArgument, log: LogArgument, as_json: JsonFlag = False) -> None:
+    """Tell how far a log has moved from what a bundle learned from. Exit status 1: there is an alarm."""
+    from predictors import drift as measure
+    from predictors import load_bundle
+
+    fitted = load_bundle(bundle)
+    found = measure(fitted, _read(log, fitted))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        moved = sorted(found.columns.items(), key=lambda pair: -pair[1])[:10]
+        table(("column", "stability index"), [(name, f"{index:.3f}") for name, index in moved], right=(1,))
+        if found.off is not None:
+            say(f"predicted less seen successes: {found.off:+.1f} standard errors")
+        for alarm in found.alarms:
+            warn(f"alarm: {alarm}")
+    if found.alarms:
+        raise typer.Exit(1)
 
 
 def _say_fit(record: dict[str, Any]) -> None:

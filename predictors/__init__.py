@@ -8,13 +8,16 @@ from predictors.bundle import load_bundle, manifest_of, save_bundle
 from predictors.columns import Log
 from predictors.logs import RateBundle, fit_rates, judge_rates, missing_columns, score_rates
 from predictors.model import SteadyModel
+from predictors.registry import Registry, drift
 from predictors.settings import PredictorSettings
 
 __all__ = [
     "Log",
     "PredictorSettings",
     "RateBundle",
+    "Registry",
     "SteadyModel",
+    "drift",
     "fit_rates",
     "judge_rates",
     "load_bundle",

@@ -24,7 +24,7 @@ from predictors.logs import RateBundle
 from predictors.rates import Member, RateModel, Scores
 from predictors.trees import Trees
 
-FORMAT = 2
+FORMAT = 3
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "polars")
 
 
@@ -84,6 +84,7 @@ def save_bundle(bundle: RateBundle, path: Path) -> None:
         "spread": model.spread,
         "calibration": model.calibration.kind,
         "final": model.final is not None,
+        "profile": {name: list(shares) for name, shares in bundle.profile.items()},
         "trees": [[len(kind) for kind in member.trees] for member in every],
         "statistics": len(every[0].trees[0][0].statistics) if every else 0,
     }
@@ -164,6 +165,7 @@ def load_bundle(path: Path) -> RateBundle:
             tuple(manifest["ignored"]),
             tuple(manifest["leaks"]),
             tuple(manifest["notes"]),
+            {name: tuple(shares) for name, shares in state["profile"].items()},
         )
     except OSError as error:
         raise ConfigError(

@@ -169,6 +169,17 @@ class Encoder:
         return [name for name in names if name in self.edges]
 
 
+def profile_codes(column: pl.Series, encoder: Encoder, most: int) -> NDArray[np.int64]:
+    """Codes 0 .. most of a column's values: bins of a number, else the commonest categories; 0 is all else."""
+    name = column.name
+    role = encoder.roles[name]
+    if role in ("number", "both"):
+        codes = _binned(_numbers(name, column, role)[0][1], encoder.edges[name])
+    else:
+        codes = _codes(_categories(name, column, role)[0][1], encoder.levels[name])
+    return np.where(codes <= most, codes, 0).astype(np.int64)
+
+
 def leak_codes(column: pl.Series, encoder: Encoder) -> list[NDArray[np.int64]]:
     """Codes of a column in which the shape of a leak would show: its categories; missing, usual and unusual values."""
     name = column.name

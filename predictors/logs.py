@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,15 @@ import polars as pl
 from domain.errors import ConfigError, SchemaMismatch
 from domain.tables import Bools, Floats, Ints
 from predictors.columns import Columns, Log
-from predictors.features import Encoder, leak_codes
+from predictors.features import Encoder, leak_codes, profile_codes
 from predictors.judging import judge
 from predictors.rates import RateModel, fit_rate
 from predictors.sums import summed
 
 #: A column is a leak where its categories alone leave less than this share of the constant rate's log loss.
 LEAK = 0.05
+#: Rows that a profile is taken from, and values of a column that it tells apart.
+_ROWS_OF_PROFILE, _CODES_OF_PROFILE = 50_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class RateBundle:
         Columns left out because they give the label away.
     notes
         What a person should know.
+    profile
+        Shares of the commonest values of each column, by which drift is told; see `profile_of`.
     """
 
     model: RateModel
@@ -62,6 +66,7 @@ class RateBundle:
     ignored: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    profile: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,7 @@ def fit_rates(
         ignored=ignored,
         leaks=leaks,
         notes=model.notes,
+        profile={name: tuple(shares.tolist()) for name, shares in profile_of(encoder, log).items()},
     )
 
 
@@ -182,19 +188,43 @@ def missing_columns(bundle: RateBundle, log: Columns) -> tuple[str, ...]:
     return tuple(name for name in bundle.model.encoder.roles if name not in log.columns)
 
 
-def judge_rates(bundle: RateBundle, log: Columns, mean: Floats) -> dict[str, float] | None:
+def judge_rates(bundle: RateBundle, source: pl.DataFrame | Path | Log, mean: Floats) -> dict[str, float] | None:
     """Judgement of rates on the labels of a log (see `Judgement`); ``None`` where it has none that can be read."""
-    named = [bundle.label, *([] if bundle.weight is None else [bundle.weight])]
-    if not log.height or not set(named) <= set(log.columns):
-        return None
     try:
-        told = _labels(log, bundle.label, bundle.weight, counting=bundle.counts)
+        share, weight = labels_of(bundle, Log.of(source))
     except SchemaMismatch:
         return None
-    if told.trials.sum() <= 0:
+    if weight.sum() <= 0:
         return None
-    share = told.successes / np.maximum(told.trials, 1e-300)
-    return asdict(judge(mean, share, told.trials, bundle.model.rate))
+    return asdict(judge(mean, share, weight, bundle.model.rate))
+
+
+def labels_of(bundle: RateBundle, log: Log) -> tuple[Floats, Floats]:
+    """(n_rows,) share of successes and trials of each row, as a bundle reads them.
+
+    Raises `SchemaMismatch` where the log lacks the columns, or they hold no labels.
+    """
+    for name in (bundle.label, bundle.weight):
+        if name is not None and name not in log.columns:
+            raise SchemaMismatch(f"column {name!r} is not in the log, so its labels cannot be read")
+    told = _labels(log, bundle.label, bundle.weight, counting=bundle.counts)
+    return told.successes / np.maximum(told.trials, 1e-300), told.trials
+
+
+def profile_of(encoder: Encoder, log: Log) -> dict[str, Floats]:
+    """(n_codes,) shares of each column's values in a log: missing, rare or new; bins; or the commonest categories.
+
+    Times are left out: they always move.
+    """
+    step = log.height // _ROWS_OF_PROFILE + 1
+    found: dict[str, Floats] = {}
+    for name, role in encoder.roles.items():
+        if role in ("time", "tags"):
+            continue
+        column = log[name] if name in log.columns else pl.Series(name, [None] * log.height, dtype=pl.String)
+        codes = profile_codes(column.gather_every(step), encoder, _CODES_OF_PROFILE)
+        found[name] = np.bincount(codes, minlength=_CODES_OF_PROFILE + 1) / max(codes.size, 1)
+    return found
 
 
 def _check(

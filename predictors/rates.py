@@ -27,10 +27,12 @@ from predictors.sums import summed
 from predictors.trees import TREES, Trees, grow
 
 RIDGES = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
+RIDGES_OF_MANY = (2, 5)  # positions: 30, 10 and 3
 #: Rows that a regression learns from, and that a fold's models are judged on, at most: beyond, more hardly teach more.
-ROWS_TO_REGRESS, ROWS_TO_JUDGE = 300_000, 100_000
-#: From so many rows on: three folds instead of five, whose models are averaged instead of fitted anew on all rows.
-MANY_ROWS = 1_000_000
+ROWS_TO_REGRESS, ROWS_TO_JUDGE = 200_000, 100_000
+#: From so many rows on: three folds instead of five, one kind of trees, a short list of ridges, and the folds' models
+#: are averaged instead of fitted anew on all rows.
+MANY_ROWS = 200_000
 TREES_OF_MANY = (25, 50, 75, 100, 140)
 #: Rows below which trees are grown from several seeds, to be averaged.
 FEW_ROWS, SEEDS_OF_FEW = 30_000, 3
@@ -238,7 +240,7 @@ class _Work:
 
     def grow(self, rows: NDArray[np.intp], n_trees: int, drawn: bool, seed: int = 7) -> Trees:
         """Trees from some rows."""
-        threads = 2 if rows.size >= MANY_ROWS // 2 else 1
+        threads = 2 if rows.size >= 1_000_000 else 1
         return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, threads)
 
 
@@ -248,11 +250,11 @@ def _cross_fitted(
     """Model, and the log-odds of each row by what had not seen it."""
     n = work.share.size
     many = n >= MANY_ROWS
-    counts = TREES_OF_MANY if many else TREES
+    counts = TREES_OF_MANY if many else TREES[:5] if n < 5000 else TREES
     kinds = (False,) if many else (False, True)
     rng = np.random.default_rng(5)
     work, recency = _recent(work, rng)
-    rounds = [_held_out(work, work.folds[0], (0, len(RIDGES)), counts, kinds, rng)]
+    rounds = [_held_out(work, work.folds[0], RIDGES_OF_MANY if many else (0, len(RIDGES)), counts, kinds, rng)]
     span, counts = rounds[0].span, rounds[0].counts
     rounds += [_held_out(work, fold, span, counts, kinds, rng) for fold in work.folds[1:]]
     judged = rounds[0].judged
@@ -366,13 +368,13 @@ def _held_out(
         for kind, trees in enumerate(grown[-1]):
             for t, z in enumerate(trees.staged(judge_data, counts)):
                 z_trees[kind, t, outside] = z
-        if len(grown) == 1 and last - first > 3:
+        if len(grown) == 1 and (last - first > 3 or n >= MANY_ROWS):
             share, weight = work.share[outside], work.weight[outside]
             best = int(np.argmin([_total(z[outside], share, weight) for z in z_ridge]))
             first, last = (best, best + 1) if n >= MANY_ROWS else (max(best - 1, 0), min(best + 2, len(RIDGES)))
             regressions[0] = regressions[0][first:last]
             most = max(int(np.argmin([_total(z[outside], share, weight) for z in kind])) for kind in z_trees)
-            counts = counts[: most + 3]
+            counts = counts[: most + 2]
     return _Round(fold, z_ridge, z_trees[:, : len(counts)], judged, (first, last), counts, regressions, grown)
 
 
@@ -457,8 +459,8 @@ def _everywhere(z: Floats, judged: NDArray[np.bool_]) -> Floats:
 
 
 def _total(z: Floats, share: Floats, weight: Floats) -> float:
-    loss = float(trial_loss(z, share, weight).sum())
-    return loss if np.isfinite(loss) else np.inf
+    """Log loss of all trials; infinite where a model was not tried."""
+    return float(trial_loss(z, share, weight).sum()) if np.isfinite(z).all() else np.inf
 
 
 def _folds(n: int, n_folds: int, group: NDArray[np.int64] | None, order: Floats | None, seed: int) -> Ints:

@@ -21,7 +21,7 @@ TREES = (25, 50, 100, 150, 200, 300, 400)
 #: Trials that a category's own rate is shrunk by.
 STATISTIC_WORTH = 20.0
 #: Rows that one tree looks at, at most about; each tree draws its own.
-ROWS_OF_A_TREE = 700_000
+ROWS_OF_A_TREE = 500_000
 _SETTINGS = {
     "objective": "cross_entropy",
     "learning_rate": 0.05,
@@ -38,7 +38,7 @@ _SETTINGS = {
 }
 #: Where rows are many, the budget of trees buys more with larger trees and steps.
 _MANY = {"num_leaves": 48, "learning_rate": 0.12, "min_data_in_leaf": 200}
-_MANY_ROWS = 300_000
+_MANY_ROWS = 130_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from predictors import fit_rates, save_bundle
 SEED = 7
 
 
-def clicks(seed: int, n: int = 1200) -> pl.DataFrame:
+def clicks(seed: int, n: int = 1000) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     site = rng.integers(0, 10, n)
     p = 1 / (1 + np.exp(2.0 - 1.3 * np.random.default_rng(SEED).standard_normal(10)[site]))
@@ -34,8 +34,8 @@ def logs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     clicks(0).write_csv(folder / "train.csv")
     clicks(0).write_parquet(folder / "train.parquet")
-    clicks(1, 300).write_parquet(folder / "later.parquet")
-    (folder / "later.csv.gz").write_bytes(gzip.compress(clicks(1, 300).write_csv().encode()))
+    clicks(1, 600).write_parquet(folder / "later.parquet")
+    (folder / "later.csv.gz").write_bytes(gzip.compress(clicks(1, 600).write_csv().encode()))
     return folder
 
 
@@ -49,8 +49,8 @@ def test_rates_come_for_each_row_in_its_order_and_csv_and_parquet_agree(done, lo
     said = done("rates", "score", bundle, logs / "later.parquet", "--out", tmp_path / "a.parquet", "--json").json
     one = pl.read_parquet(tmp_path / "a.parquet")
     assert one.columns == ["row", "mean", "low", "high"]
-    assert one["row"].to_list() == list(range(300))
-    assert said["rows"] == 300
+    assert one["row"].to_list() == list(range(600))
+    assert said["rows"] == 600
     assert said["scores"]["log_loss"] < said["scores"]["log_loss_constant"]
     done("rates", "score", bundle, logs / "later.csv.gz", "--out", tmp_path / "b.csv.gz")
     two = pl.read_csv(tmp_path / "b.csv.gz")
@@ -104,7 +104,7 @@ def test_report_rows_are_read_as_successes_of_trials(done, tmp_path):
 
 def test_rows_after_the_cut_change_nothing(done, logs, tmp_path):
     rows = pl.read_parquet(logs / "train.parquet")
-    cut = rows["at"][900]
+    cut = rows["at"][700]
     after = pl.col("at") >= cut
     rows.with_columns(click=pl.when(after).then(1 - pl.col("click")).otherwise(pl.col("click")).cast(pl.Int8),
                       site=pl.when(after).then(pl.lit("strange")).otherwise("site")).write_parquet(tmp_path / "b.parquet")  # fmt: skip
@@ -133,7 +133,7 @@ def test_labels_from_before_their_row_or_after_the_cut_do_not_teach(done, logs, 
         tmp_path / "k.parquet"
     )
     record = done("rates", "fit", tmp_path / "k.parquet", "--label", "click", "--time", "at", "--label-time", "known",
-                  "--until", "2026-03-10", "--out", tmp_path / "k.bundle", "--json").json  # fmt: skip
+                  "--until", "2026-03-08", "--out", tmp_path / "k.bundle", "--json").json  # fmt: skip
     notes = " ".join(record["notes"])
     assert "from before the row" in notes
     assert "count as not yet seen" in notes
@@ -226,3 +226,17 @@ def test_a_bundle_of_another_version_says_what_to_do(run, logs, bundle, tmp_path
     said = run("rates", "score", old, logs / "later.parquet", "--out", tmp_path / "r.csv")
     assert said.status == 2
     assert "fit it anew" in said.err
+
+
+def test_bundles_are_promoted_rolled_back_and_watched(run, done, logs, bundle, tmp_path):
+    folder, later = tmp_path / "registry", logs / "later.parquet"
+    assert "promoted: there was no champion" in done("rates", "promote", bundle, later, "--registry", folder).out
+    again = run("rates", "promote", bundle, later, "--registry", folder, "--json")
+    assert again.status == 1
+    assert not again.json["promoted"]
+    assert run("rates", "rollback", "--registry", folder).status == 2
+    assert done("rates", "drift", bundle, later, "--json").json["alarms"] == []
+    pl.read_parquet(later).with_columns(site=pl.lit("new")).write_csv(tmp_path / "moved.csv")
+    moved = run("rates", "drift", bundle, tmp_path / "moved.csv")
+    assert moved.status == 1
+    assert "'site' has moved" in moved.err

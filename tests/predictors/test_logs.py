@@ -11,7 +11,7 @@ from domain.errors import ConfigError, SchemaMismatch
 from predictors import fit_rates, load_bundle, manifest_of, save_bundle, score_rates
 
 
-def log(seed: int, n: int = 1500) -> pl.DataFrame:
+def log(seed: int, n: int = 800) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     site, hour = rng.integers(0, 12, n), rng.integers(0, 24, n)
     p = 1 / (1 + np.exp(2.0 - 1.2 * np.random.default_rng(1).standard_normal(12)[site]))
@@ -28,7 +28,7 @@ def log(seed: int, n: int = 1500) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def bundle():
-    return fit_rates(log(0), "click", time="at")
+    return fit_rates(log(0, 1500), "click", time="at")
 
 
 def test_scores_come_in_input_order_with_bands_around_the_mean(bundle):
@@ -50,7 +50,7 @@ def test_a_bundle_read_back_scores_the_same(bundle, tmp_path):
     assert np.allclose(score_rates(bundle, rows)["mean"], score_rates(back, rows)["mean"], rtol=1e-9)
     manifest = manifest_of(back)
     assert manifest["rows"] == 1500
-    assert manifest["window"] == [str(log(0)["at"].min()), str(log(0)["at"].max())]
+    assert manifest["window"] == [str(log(0, 1500)["at"].min()), str(log(0, 1500)["at"].max())]
     assert manifest["scores"]["blend"] < manifest["scores"]["constant"]
 
 
@@ -105,5 +105,5 @@ def test_rows_without_a_label_teach_nothing():
     rows = log(7)
     gaps = rows.with_columns(click=pl.when(pl.int_range(pl.len()) % 10 == 0).then(None).otherwise(pl.col("click")))
     found = fit_rates(gaps, "click")
-    assert found.rows == 1350
-    assert any("150 rows without a label" in note for note in found.notes)
+    assert found.rows == 720
+    assert any("80 rows without a label" in note for note in found.notes)
