@@ -25,7 +25,7 @@ from domain.outlook import Auction
 from domain.tables import Floats
 from engine.hourly_belief import Belief, Stretch
 from engine.hourly_charge import USUAL_CTR, Charge
-from engine.hourly_horizon import HourlyHorizon, Moment
+from engine.hourly_horizon import MOST_HOURS, HourlyHorizon, Moment
 from engine.hourly_log import HourLog, HourState
 from engine.hourly_target import Bought, Target, highest_within
 from predictors.price_level import follow_level
@@ -33,7 +33,7 @@ from predictors.price_level import follow_level
 __all__ = ["HourLog", "HourState", "HourlyBidder"]
 
 #: Log of volume in a mean hour before anything is known, and its error; the error where a forecast told it.
-USUAL_VOLUME, USUAL_SD, TOLD_SD = math.log(10.0 / USUAL_CTR), 3.0, 1.2
+USUAL_VOLUME, USUAL_SD, TOLD_SD = math.log(10.0 / USUAL_CTR), 3.0, 2.0
 #: All traffic at the median price costs exp(1.2 +- 1) budgets: advertisers do not bring money for everything.
 DEPTH, DEPTH_SD = 1.2, 1.0
 #: A target CPC tells the median price, with this error in the logarithm.
@@ -44,6 +44,8 @@ WAVE_SD, TOLD_WAVE_SD = 0.3, 0.15
 SEARCH_VARIANCE, SEARCH_SHARE = 0.25, 0.5
 #: Largest rise of the log bid in an hour while nothing was won yet.
 SEARCH_STEP = 2.1
+#: A click that costs this share of the money left is dear: from there on the search rises by smaller steps.
+DEAR, DEAR_STEP = 0.02, 0.6
 #: Money held back against luck, per concentration of the rest (1 / hours if even); what the last hour adds.
 HOLD, LAST = 0.7, 0.2
 #: Spreads over the median price beyond which there is nothing to win.
@@ -138,7 +140,7 @@ class HourlyBidder:
         self._bought = Bought()
         self._seen: list[_Seen] = []
         self._unseen = 0.0
-        self._at = -1
+        self._at = -10 * MOST_HOURS  # no hour was decided yet
         self._log_bid: float | None = None
         self._begin()
         self.state = HourState(
@@ -320,6 +322,7 @@ class HourlyBidder:
             log_bid = within
         if self._log_bid is not None and self._charge.clicks + self._charge.impressions == 0:
             step = self._log_bid + SEARCH_STEP
+            step = min(step, max(math.log(DEAR * left), self._log_bid + DEAR_STEP))
             binding = "search" if step < log_bid else binding
             log_bid = min(log_bid, step)
         kappa = self._target.cap(self._bought)
