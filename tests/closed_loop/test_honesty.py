@@ -11,6 +11,7 @@ from domain.plans import Decision
 from engine.cycle import run_cycle
 from evaluation.desks import POLICIES, desk_for
 from market import Scenario, SimWorld, Truth, load_scenario, make_platform, make_world
+from market.contested import ContestedWorld
 
 HOUR = 20
 
@@ -44,6 +45,9 @@ def other_future(world: SimWorld) -> None:
         cvr=np.where(ahead, np.minimum(truth.cvr * 5, 1), truth.cvr),
         order_value=truth.order_value,
     )
+    if isinstance(world, ContestedWorld):
+        rivals = world.population
+        world.population = replace(rivals, present=np.where(ahead, ~rivals.present, rivals.present))
 
 
 def richer_past(world: SimWorld) -> None:
@@ -67,14 +71,25 @@ def test_orders_that_have_not_been_reported_change_no_bid(policy: str, short: Sc
     assert bids(decide(short, policy, same)).equals(bids(decide(short, policy, same, lose_orders=True)))
 
 
-@pytest.mark.parametrize("policy", ["steadybid", "mpc_reference"])
-def test_a_future_against_rivals_that_nobody_has_seen_changes_no_bid(policy: str, short: Scenario) -> None:
+@pytest.fixture(scope="module")
+def contested(short: Scenario) -> Scenario:
+    """The same against rivals, with carts, refunds and invalid clicks."""
     rivals = load_scenario("four-phase-roi")
-    scenario = replace(short, auction=rivals.auction, aftermath=rivals.aftermath)
-    before = bids(decide(scenario, policy, same))
-    assert before.equals(bids(decide(scenario, policy, other_future)))
-    assert before.equals(bids(decide(scenario, policy, same, lose_orders=True)))
-    assert not before.equals(bids(decide(scenario, policy, richer_past)))
+    return replace(short, auction=rivals.auction, aftermath=rivals.aftermath)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_future_against_rivals_and_orders_that_nobody_has_seen_change_no_bid(
+    policy: str, contested: Scenario
+) -> None:
+    before = bids(decide(contested, policy, same))
+    assert before.equals(bids(decide(contested, policy, other_future, lose_orders=True)))
+
+
+@pytest.mark.parametrize("policy", ["steadybid", "mpc_reference", "mirror"])
+def test_what_was_reported_against_rivals_does_change_bids(policy: str, contested: Scenario) -> None:
+    """Otherwise the test above could not fail."""
+    assert not bids(decide(contested, policy, same)).equals(bids(decide(contested, policy, richer_past)))
 
 
 def test_what_the_reports_tell_does_change_bids(short: Scenario) -> None:
