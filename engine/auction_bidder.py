@@ -77,6 +77,8 @@ class AuctionBidder:
 
         Without ``daily`` they are stretches of ticks as long as those to come, but no days: only levels are learned, no shape.
         """
+        if any(isinstance(day, TickLog) for day in days):
+            raise InvalidPlan("fit takes days, each a sequence of one TickLog per tick; for one day write fit([logs])")
         logs = [log for day in days for log in day if log is not None and log.n > 0]
         if not logs:
             return self

@@ -9,7 +9,7 @@ profile is what today showed, recent ticks more than old ones, at the traffic of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,11 @@ from predictors.profile import WeekProfile
 FRESH = 0.85
 #: Without past days: fall of log prices from the middle to the end of a day; spread of a tick's traffic around a shape.
 COLD_FALL, COLD_TRAFFIC_SD = 0.5, 0.4
+#: Memory of today's traffic against a past stretch that was no day.
+STRETCH_MEMORY = 0.8
+#: Without past days: how much more than today's traffic may still come, at the start of the day (to buy too much
+#: too early costs more than too little, which is made up for).
+MORE_TO_COME = 0.5
 #: How much of today's price trend is believed, and how much of it is left after a tick.
 TREND_TRUST, TREND_MEMORY = 0.6, 0.95
 #: Price shifts that are looked for, in bins.
@@ -65,9 +70,10 @@ class Profile:
             return self
         if not self.daily:
             every = np.zeros(n_ticks, np.int64)
-            return Profile(
-                self.auctions[every], self.value[every], self.density[every], self.log_value[every], self.days
-            )
+            return replace(
+                self, auctions=self.auctions[every], value=self.value[every], density=self.density[every],
+                log_value=self.log_value[every],
+            )  # fmt: skip
         at = np.minimum((np.arange(n_ticks) + 0.5) * self.n_ticks / n_ticks, self.n_ticks - 1).astype(np.int64)
         return Profile(
             self.auctions[at] * self.n_ticks / n_ticks, self.value[at], self.density[at], self.log_value[at], self.days
@@ -379,6 +385,10 @@ class Today:
         trust = 1.0 / (1.0 + np.exp(np.clip((misfit[1] - misfit[0]) / (2 * COLD_TRAFFIC_SD**2), -30, 30)))
         return trust * calendar + (1 - trust) * even
 
+    def _hope(self, tick: int) -> float:
+        """Factor on the traffic to come without past days."""
+        return 1.0 + MORE_TO_COME * (self._n - tick - 1) / self._n
+
     def _cold_level(self, tick: int, part: Ints) -> float:
         """Log price level of ticks against what today showed: the trend of today, damped, and the usual fall."""
         usual = _cold_price(np.append(part, tick), self._n)
@@ -410,14 +420,14 @@ class Today:
             density = self._fresh_density()
             now = self._offered[tick]
             for g, part in enumerate(parts):
-                n = now if g == 0 else mean * shape[part].sum()
+                n = now if g == 0 else mean * shape[part].sum() * self._hope(tick)
                 tables[g] = n[:, None] * shifted(density, self._cold_level(tick, part))
                 values[g] = np.where(now > 0, self._values[tick] / np.maximum(now, 1e-9), worth) if g == 0 else worth
             return Ahead(tables, values, 0.15 + 0.10 / n_seen, 0.25 / np.sqrt(n_seen) + 0.10, 1.0, 1.0)
         profile = self._profile
         n_ahead = self._n - tick
         level, sd = follow_level(self.level[:tick], self.noise[:tick], n_ahead)
-        weight = 0.97 ** (tick - np.arange(tick + 1)) * ever
+        weight = (0.97 if profile.daily else STRETCH_MEMORY) ** (tick - np.arange(tick + 1)) * ever
         due = weight @ profile.auctions[: tick + 1]
         seen = weight @ self._offered[: tick + 1]
         typical = float(profile.auctions.mean(axis=0).sum())
