@@ -13,9 +13,11 @@ charged the next bid below (GSP) if it is exposed, which happens with a probabil
 does not depend on the account: its bids are one in thirty-six, and every policy then meets the same recorded bids.
 """
 
+import hashlib
+import json
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from numba import njit
 from domain.errors import ConfigError
 from domain.tables import Floats
 
+#: Version of this market's behaviour; a change of it, or of the scenario, is another fingerprint.
+VERSION = "1"
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios" / "impressions"
 
 
@@ -179,6 +183,12 @@ def parse_auction_scenario(raw: dict[str, Any], file: str) -> AuctionScenario:
     for whole in ("ticks", "auctions_per_day", "rivals", "categories"):
         found[whole] = int(found[whole])
     return AuctionScenario(dry_low=low, dry_high=high, **found)
+
+
+def fingerprint(scenario: AuctionScenario) -> str:
+    """Twelve hexadecimal digits that name scenario and market, so that results of different worlds are never compared."""
+    text = json.dumps({"market": VERSION, "scenario": {**asdict(scenario), "purpose": ""}}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
