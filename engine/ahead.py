@@ -12,10 +12,12 @@ from domain.groups import Groups
 from domain.outlook import Outlook
 from domain.phases import PromotionCalendar
 from domain.problem import Solution, Status
-from domain.tables import UTC_TIME, Floats
+from domain.protocols import Solver
+from domain.tables import UTC_TIME, Floats, Known
 from domain.time import Hour
-from pacing.horizon import HorizonProgram, PlacedRow
+from pacing.horizon import HorizonProgram, PlacedRow, build
 from pacing.ledger import Ledger
+from pacing.ramp import Ramp
 
 FIGURES = ("spend", "clicks", "orders", "gmv")
 #: Relative shortfall from which on a target counts as missed rather than rounded.
@@ -135,6 +137,65 @@ class Purchases:
         """Columns of `Ahead.hours`."""
         columns = {"start_utc": [h.start for h in self.hours], **{n: self.of(n) for n in FIGURES}}
         return pl.DataFrame(columns, schema_overrides={"start_utc": UTC_TIME}).filter(pl.Series(self._bins >= 0))
+
+
+def ramp_path(
+    ramp: Ramp,
+    known: Known,
+    outlook: Outlook,
+    calendar: PromotionCalendar,
+    groups: Groups,
+    solver: Solver,
+    least_return: float = 1.0,
+) -> pl.DataFrame:
+    """Predicted path of spend, CPC, ROI and price of money while changed targets are approached.
+
+    Each planned hour is read off the rest of the horizon as it will be asked for in that hour, at present knowledge.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``start_utc, spend, clicks, orders, gmv, cpc, roi, theta``, one row per hour until the ramp's end, at least one;
+        `theta` is the spend-weighted mean. Ratios are null where nothing is bought.
+    """
+    ledger = Ledger(known, outlook, groups)
+    rows: list[dict[str, object]] = []
+    for position, hour in enumerate(outlook.hours):
+        if position and hour.start >= ramp.end:
+            break
+        program = build(outlook, ramp.goals_at(hour), calendar, groups, ledger, known.account.tz, least_return)
+        solution = solver.solve(program.problem)
+        bought, n = Purchases(outlook, program, solution), groups.leaf.size
+        sums = {name: float(bought.of(name)[position]) for name in FIGURES}
+        at = max(int(program.bins[position]), 0)
+        theta, weight = (a.reshape(n, program.n_bins)[:, at] for a in (solution.theta, solution.spend))
+        priced = np.isfinite(theta) & (weight > 0)
+        rows.append(
+            {
+                "start_utc": hour.start,
+                **sums,
+                "cpc": sums["spend"] / sums["clicks"] if sums["clicks"] > 0 else None,
+                "roi": sums["gmv"] / sums["spend"] if sums["spend"] > 0 else None,
+                "theta": float(np.average(theta[priced], weights=weight[priced])) if priced.any() else None,
+            }
+        )
+    ratios = {name: pl.Float64() for name in ("cpc", "roi", "theta")}
+    return pl.DataFrame(rows, schema_overrides={"start_utc": UTC_TIME, **ratios})
+
+
+def followed(path: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """What became of a predicted path: its hours that are reported, with actual spend, CPC and their miss.
+
+    ``spend_miss`` and ``cpc_miss`` are actual / predicted - 1; null where nothing was predicted or bought.
+    """
+    hourly = known.performance.filter(pl.col("grain") == "hour").group_by("start_utc")
+    actual = hourly.agg(pl.col("spend").sum().alias("actual_spend"), pl.col("clicks").sum().alias("actual_clicks"))
+    joined = path.join(actual, on="start_utc", how="inner").sort("start_utc")
+    cpc = pl.when(pl.col("actual_clicks") > 0).then(pl.col("actual_spend") / pl.col("actual_clicks"))
+    return joined.with_columns(actual_cpc=cpc).with_columns(
+        spend_miss=pl.when(pl.col("spend") > 0).then(pl.col("actual_spend") / pl.col("spend") - 1),
+        cpc_miss=pl.when(pl.col("cpc") > 0).then(pl.col("actual_cpc") / pl.col("cpc") - 1),
+    )
 
 
 def told(

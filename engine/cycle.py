@@ -81,12 +81,13 @@ def decide(known: Known, desk: Desk) -> BidPlan:
         try:
             outlook = desk.model.outlook(known, desk.horizon.hours_from(known.hour))
             attempts: tuple[str, ...] = ()
+            goals = desk.goals_at(known.hour)
             try:
-                targets = desk.pacer.targets(known, outlook, desk.goals, desk.calendar, groups)
+                targets = desk.pacer.targets(known, outlook, goals, desk.calendar, groups)
             except OptimizationError as error:
                 if desk.fallback is None:
                     raise
-                targets = desk.fallback.targets(known, outlook, desk.goals, desk.calendar, groups)
+                targets = desk.fallback.targets(known, outlook, goals, desk.calendar, groups)
                 attempts = (f"{type(error).__name__}: {error}",)
             plan = desk.policy.propose(known, outlook, targets, desk.limits)
             if attempts:

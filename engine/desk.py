@@ -12,6 +12,7 @@ from domain.phases import PromotionCalendar
 from domain.protocols import AdPlatform, AsOf, BidPolicy, Guardrail, Journal, Pacer, ReportStore, ResponseModel
 from domain.tables import Known
 from domain.time import Hour, Window
+from pacing.ramp import Ramp
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class Desk:
         Tree of the account's units; ``None`` = made from what is known at the hour.
     lookback_hours
         How far back reports are asked for again (late and restated rows).
+    ramp
+        Change of goals that is under way; ``None`` = `goals` as they are.
     """
 
     account: Account
@@ -72,6 +75,7 @@ class Desk:
     fallback: Pacer | None = None
     groups: Groups | None = None
     lookback_hours: int = 24 * 16
+    ramp: Ramp | None = None
     horizon: Horizon = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,6 +88,10 @@ class Desk:
     def groups_of(self, known: Known) -> Groups:
         """Tree of the units that are known."""
         return self.groups if self.groups is not None else Groups.from_units(known.units)
+
+    def goals_at(self, hour: Hour) -> Goals:
+        """Goals that an hour is decided under."""
+        return self.goals if self.ramp is None else self.ramp.goals_at(hour)
 
     @property
     def publishes(self) -> bool:

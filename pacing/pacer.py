@@ -20,6 +20,7 @@ from domain.plans import RowReport, SpendTargets
 from domain.problem import Solution, Status
 from domain.protocols import Solver
 from domain.tables import Floats, Known
+from pacing.exploration import Exploration
 from pacing.horizon import HorizonProgram, PlacedRow, build, uncovered
 from pacing.ledger import Ledger
 from pacing.trim import PiTrim
@@ -40,11 +41,14 @@ class RecedingHorizon:
     least_return
         Least gmv that one more unit of money must bring where no ROI, CPC or CPA target says otherwise: a
         loose budget alone is no reason to pay more for a click than it is worth. 0 = spend it all.
+    exploration
+        Budgeted group of units that bid more than they seem worth, to learn; ``None`` = off.
     """
 
     solver: Solver
     trim: PiTrim | None = field(default_factory=PiTrim)
     least_return: float = 1.0
+    exploration: Exploration | None = None
 
     def targets(
         self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
@@ -61,18 +65,24 @@ class RecedingHorizon:
         theta[(ceiling <= 0)[groups.leaf]] = np.inf
         theta = np.where(uncovered(goals.targets, groups), np.maximum(theta, self.least_return), theta)
         trim = self._trim(known, goals, ledger)
+        reason = _reason(solution.status, program, solution, trim)
+        theta = theta * trim
+        if self.exploration is not None:
+            learning = self.exploration.plan(outlook, theta, float(spend.sum()))
+            theta, spend = theta * np.exp(-learning.raise_by), spend + learning.spend
+            reason = "; ".join(part for part in (reason, learning.words) if part)
         amount = np.minimum(groups.rolled_up(spend), ceiling)
         return SpendTargets(
             hour=known.hour,
             groups=groups,
             amount=amount,
             ceiling=ceiling,
-            theta=theta * trim,
+            theta=theta,
             offset=offset,
             status=solution.status,
             rows=_reports(program, solution),
             certificate=solution.certificate,
-            reason=_reason(solution.status, program, solution, trim),
+            reason=reason,
             trim=trim,
             attempts=solution.attempts,
         )
