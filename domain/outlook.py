@@ -79,6 +79,9 @@ class Outlook:
         (n_units,) what one more click costs at the margin per unit of bid; ``None`` = 1 everywhere: in a second
         price auction the last click won costs the bid. Above 1 where `bid_proxy` is an average price paid,
         because the true bid then lies above the proxy by that factor.
+    common_volume_cv, common_price_cv
+        (n_hours,) relative standard errors that all units share: of clicks at a given ratio of bid to market price, and
+        of the market price; ``None`` = not told.
     notes
         What a person should know of how this was made ("prior ctr used for 12 units").
     """
@@ -106,6 +109,8 @@ class Outlook:
     matured_gmv: Floats
     auction: Auction = Auction.SECOND_PRICE
     marginal_price: Floats | None = None
+    common_volume_cv: Floats | None = None
+    common_price_cv: Floats | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

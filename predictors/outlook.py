@@ -51,6 +51,8 @@ class Response:
         Highest bid level as a multiple of the larger of market price and bid.
     volume_cv
         (n_units,) relative standard error of clicks at a given bid in the hour that is decided.
+    common_volume_cv, common_price_cv
+        (n_hours,) errors that all units share; see `Outlook`.
     notes
         What a person should know.
     """
@@ -64,6 +66,8 @@ class Response:
     high: Floats
     highest: float
     volume_cv: Floats
+    common_volume_cv: Floats
+    common_price_cv: Floats
     notes: tuple[str, ...]
 
 
@@ -129,6 +133,8 @@ def compose(
         matured_orders=rows.orders + due * (1 - conversions.told),
         matured_gmv=rows.gmv + due * (conversions.final - conversions.money) * worth[rows.unit],
         auction=auction,
+        common_volume_cv=response.common_volume_cv,
+        common_price_cv=response.common_price_cv,
         marginal_price=response.landscape.spend_scale if auction is Auction.SECOND_PRICE else None,
         notes=(*notes, *response.notes, *_words(conversions)),
     )
@@ -228,7 +234,10 @@ def _followed(
             f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "
             f"traffic today {np.average(found.today * found.unit) - 1:+.0%}"
         )
-    return Response(landscape, traffic, price, proxy, told, low, high, settings.highest_bid, volume_cv, tuple(notes))
+    return Response(
+        landscape, traffic, price, proxy, told, low, high, settings.highest_bid, volume_cv,
+        np.where(same_day, found.today_sd, found.later_sd), level.ahead_sd[when], tuple(notes),
+    )  # fmt: skip
 
 
 def _anchored(
@@ -288,6 +297,8 @@ def _anchored(
         high,
         settings.highest_untried_bid,
         np.hypot(volume.cv, 0.3),
+        np.full(ahead.size, 0.3),
+        np.full(ahead.size, 0.1),
         tuple(notes),
     )
 

@@ -18,7 +18,8 @@ Each unit then has a mixture of gammas as posterior. Source: Gelman et al., Baye
 Efron, Large-Scale Inference, 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -44,6 +45,8 @@ WEIGHT_ROUNDS = 12
 #: Prior spread of the hints' coefficients around their prior means.
 HINT_SD = 0.2
 CAMPAIGN_SD_START = 0.15
+#: Units from which scales, slopes and level are learned where there are many more.
+_ENOUGH = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,11 @@ def shrink(
     # the part of the negative binomial that no round changes
     k = 1.0 / SCALES**2
     fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k)
+    if seen.size > 2 * _ENOUGH:  # what all units share is learned from some of them, and looked over by all
+        some = slice(None, None, seen.size // _ENOUGH)
+        for _ in range(rounds - 1):
+            state = _newton(state, fixed[some], seen[some], due[some], design.some(some), held[some], level_sd)
+        rounds = 1
     for _ in range(rounds):
         state = _newton(state, fixed, seen, due, design, held, level_sd)
     believe, doubt = _log_means(state, design, held)
@@ -150,9 +158,17 @@ def shrink(
 
 def gamma_band(mean: Floats, cv: Floats, share: float = 0.8) -> tuple[Floats, Floats]:
     """Equal-tailed band of gamma variables with given mean and relative standard error."""
-    shape = 1.0 / np.clip(cv, 1e-3, 30.0) ** 2
-    tail = (1.0 - share) / 2
-    return mean * gammaincinv(shape, tail) / shape, mean * gammaincinv(shape, 1 - tail) / shape
+    log_cv, low, high = _gamma_ends((1.0 - share) / 2)
+    at = np.log(np.clip(cv, 1e-3, 30.0))
+    return mean * np.interp(at, log_cv, low), mean * np.interp(at, log_cv, high)
+
+
+@cache
+def _gamma_ends(tail: float) -> tuple[Floats, Floats, Floats]:
+    """Ends of the band of a gamma variable of mean 1, on a grid of the logarithm of its relative standard error."""
+    log_cv = np.linspace(np.log(1e-3), np.log(30.0), 2048)
+    shape = np.exp(-2 * log_cv)
+    return log_cv, gammaincinv(shape, tail) / shape, gammaincinv(shape, 1 - tail) / shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,10 @@ class _Design:
     centre: Floats
     precision: Floats
     weights: Floats
+
+    def some(self, chosen: slice) -> "_Design":
+        """Columns of some units."""
+        return replace(self, believe=self.believe[chosen], doubt=self.doubt[chosen], doubt_base=self.doubt_base[chosen])
 
 
 def _design(log_forecast: Floats, hints: Floats | None, hint_prior: Floats | None, kin: Floats | None) -> _Design:

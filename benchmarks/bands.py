@@ -1,0 +1,113 @@
+"""Back-test of next-day bands and of the landscape: many worlds, bids near last month's with a little dithering.
+
+    python -m benchmarks.bands --seeds 100-139 --scenarios four-phase-roi,first-price
+
+Every midnight of a world is one plan-day (and each campaign's day another): bids of the day are fixed, the bands of the
+day are made from what is known, the day runs, and late orders come in. Printed are the shares of plan-days inside the
+80 % bands, and how far the spend at 30 % more and less bid is off against the spend at the bid, five times a day. Seeds
+from 100 on are for tuning.
+"""
+
+import argparse
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+
+from data.memory import MemoryStore
+from domain.time import Window
+from evaluation.desks import auction_of
+from market import load_scenario, make_platform, make_world
+from predictors import SteadyModel
+from predictors.day_ahead import FIGURES, ahead
+
+DAY = 24
+#: Hours of the day in which the landscape is looked at.
+LOOKS = (1, 9, 13, 17, 21)
+
+
+def run(name: str, seed: int, units: int, dither: float) -> dict[str, list[tuple[float, float]]]:
+    """Miss of each figure in units of the stated error, and landscape errors, of one world."""
+    scenario = load_scenario(name)
+    scenario = replace(scenario, units=replace(scenario.units, count=min(units, scenario.units.count)), faults=())
+    world = make_world(scenario, seed)
+    platform = make_platform(world)
+    store = MemoryStore(world.account, world.units, world.priors)
+    model = SteadyModel(calendar=world.calendar, auction=auction_of(world))
+    rng = np.random.default_rng([seed, 9])
+    campaign = (world.units["campaign"].rank("dense").to_numpy() - 1).astype(np.int64)
+    level = np.exp(0.2 * rng.standard_normal())
+    told: list[tuple[int, int, dict]] = []
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    plan = np.zeros((world.n_units, DAY))
+    for h, hour in enumerate(world.hours):
+        store.append(platform.read_reports(Window(world.hours[0].start, hour.end)), platform.live_bids(), hour.start)
+        if h % DAY == 0:
+            hours = world.hours[h : h + DAY]
+            factor = world.expected.price[h : h + DAY] * np.exp(dither * rng.standard_normal((world.n_units, DAY)))
+            plan = world.start_bids[:, None] * level * factor
+            outlook = model.outlook(store.at(hour), hours)
+            for kind, group in (("account", None), ("campaign", campaign)):
+                told.append((h, kind, ahead(outlook, plan, group)))
+        looked = h % DAY in LOOKS
+        if looked:
+            table = model.outlook(store.at(hour), [hour]).at(0)
+        platform.put(plan[:, h % DAY], rules=False)
+        platform.advance(hour)
+        if looked:
+            curves, bids = platform.curves.at_hour(h), plan[:, h % DAY]
+            base, true = table.expected(bids)["spend"].to_numpy(), curves.response(bids[:, None])[1][:, 0]
+            some = (true > 0) & (base > 0)
+            for k in (0.7, 1.3):
+                here, there = table.expected(k * bids)["spend"].to_numpy(), curves.response(k * bids[:, None])[1][:, 0]
+                whole = here.sum() / base.sum() / (there.sum() / true.sum()) - 1
+                each = (here / np.maximum(base, 1e-12) / np.maximum(there / np.maximum(true, 1e-12), 1e-12))[some] - 1
+                found[f"landscape account day {h // DAY}"].append((abs(whole), whole))
+                found[f"landscape unit day {h // DAY}"].append((float(np.median(np.abs(each))), float(np.median(each))))
+    platform.run_out()
+    for h, kind, bands in told:
+        for figure in FIGURES:
+            total = getattr(platform.ledger, figure)[:, h : h + DAY].sum(1)
+            seen = total.sum()[None] if kind == "account" else np.bincount(campaign, total)
+            band = bands[figure]
+            inside = (seen >= band.low) & (seen <= band.high)
+            for k in range(seen.size):
+                miss = (seen[k] / max(band.mean[k], 1e-12) - 1) / max(band.cv[k], 1e-12)
+                found[f"{kind} {figure}"].append((float(inside[k]), float(miss)))
+                found[f"{kind} {figure} day {h // DAY}"].append((float(inside[k]), float(miss)))
+    return found
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenarios", default="four-phase-roi,first-price,ordinary-week")
+    parser.add_argument("--seeds", default="100-119")
+    parser.add_argument("--units", type=int, default=60)
+    parser.add_argument("--dither", type=float, default=0.1)
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    total: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for name in options.scenarios.split(","):
+        one: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for seed in range(int(first), int(last or first) + 1):
+            for key, values in run(name, seed, options.units, options.dither).items():
+                one[key] += values
+                total[key] += values
+        _print(name, one)
+    _print("all", total)
+
+
+def _print(name: str, found: dict[str, list[tuple[float, float]]]) -> None:
+    print(f"\n{name}")
+    for key in sorted(found):
+        a = np.array(found[key])
+        if key.startswith("landscape"):
+            print(f"  {key:28s} median error {np.median(a[:, 0]):6.1%}   n {len(a)}")
+        else:
+            miss = f"miss / error: mean {a[:, 1].mean():+.2f}, sd {a[:, 1].std():.2f}"
+            print(f"  {key:28s} inside 80 % band {a[:, 0].mean():6.1%}   {miss}   n {len(a)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a stretch of hours brings at given bids, by group, with 80 % bands that were back-tested.
+
+The variance of a group's total has three parts, all relative to its mean:
+
+    shared by the account   traffic of the day, market price through how the figure answers to it, level of click values
+    each unit's own         lasting errors of its traffic and its click value, weighted by its share of the total
+    luck                    counts, overdispersed by the hour; prices of single clicks, values of single orders
+
+The market's share of the error moves all hours of a day together. A gamma law with that mean and variance gives the band;
+`SCALE` widens or narrows it by what held in the back-test (`benchmarks/bands.py`; figures in docs/predictors.md).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.outlook import Outlook
+from domain.tables import Floats, Ints
+from predictors.shrinkage import gamma_band
+from predictors.sums import summed
+
+FIGURES = ("spend", "clicks", "orders", "gmv")
+#: Factor on the relative standard error of each figure, from the back-test.
+SCALE = {"spend": 1.0, "clicks": 1.0, "orders": 1.0, "gmv": 1.0}
+#: Relative sd of a unit's clicks in an hour beyond counting, of single prices, and of single orders' values.
+HOUR_SD, PRICE_SD, BASKET_SD = 0.3, 0.4, 0.3
+#: Relative sd that the market's ways of the day add to what its price is known by: rivals come and go.
+MARKET_SD = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One figure of each group, (n_groups,): expected value, ends of the 80 % band, relative standard error."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    cv: Floats
+
+
+def ahead(outlook: Outlook, bids: Floats, group: Ints | None = None) -> dict[str, Band]:
+    """Bands of `FIGURES` over the hours of an outlook.
+
+    Parameters
+    ----------
+    outlook
+        Hours to come; orders and gmv are final ones.
+    bids
+        (n_units, n_hours) bids to be in force; 0 = none.
+    group
+        (n_units,) position of each unit's group; ``None`` = all in one.
+    """
+    n, hours = bids.shape
+    where = np.zeros(n, np.int64) if group is None else group
+    n_groups = int(where.max(initial=0)) + 1
+    clicks, spend, steep_clicks, steep_spend = (np.empty((n, hours)) for _ in range(4))
+    for h in range(hours):
+        table = outlook.at(h)
+        here = table.expected(bids[:, h])
+        clicks[:, h], spend[:, h] = here["clicks"], here["spend"]
+        # a market 5 % dearer is a bid 5 % lower at prices 5 % higher
+        there = table.expected(bids[:, h] / 1.05)
+        steep_clicks[:, h] = (there["clicks"].to_numpy() - clicks[:, h]) / 0.05
+        steep_spend[:, h] = (there["spend"].to_numpy() * 1.05 - spend[:, h]) / 0.05
+    orders = clicks * outlook.cvr.mean[:, None] * outlook.value
+    worth = np.divide(outlook.click_value, outlook.cvr.mean, out=np.zeros(n), where=outlook.cvr.mean > 0)
+    volume = outlook.common_volume_cv if outlook.common_volume_cv is not None else np.full(hours, 0.2)
+    price = outlook.common_price_cv if outlook.common_price_cv is not None else np.full(hours, 0.1)
+    price = np.hypot(price, MARKET_SD)
+    own_volume = np.sqrt(np.maximum(outlook.volume_cv**2 - volume[0] ** 2 - HOUR_SD**2, 0.02**2))
+    value_cv = outlook.common_value_cv
+    bands: dict[str, Band] = {}
+    for name in FIGURES:
+        if name == "spend":
+            mean, steep, unit, single = spend, steep_spend, np.ones(n), PRICE_SD
+            own = own_volume
+        else:
+            unit = {"clicks": np.ones(n), "orders": np.ones(n), "gmv": worth}[name]
+            mean = (clicks if name == "clicks" else orders) * unit[:, None]
+            rate = outlook.cvr.mean[:, None] * outlook.value * unit[:, None]
+            steep = steep_clicks * (1.0 if name == "clicks" else rate)
+            single = BASKET_SD if name == "gmv" else 0.0
+            own = own_volume if name == "clicks" else np.hypot(own_volume, outlook.click_value_cv)
+        total = summed(where, mean.sum(1), n_groups)
+        safe = np.maximum(total, 1e-12)
+        shared = summed(where, (mean * volume).sum(1), n_groups) / safe
+        market = summed(where, (steep * price).sum(1), n_groups) / safe
+        value = 0.0 if name in ("spend", "clicks") else value_cv
+        own_part = summed(where, (mean.sum(1) * own) ** 2, n_groups) / safe**2
+        # one click of spend costs its average price, one order brings its worth
+        size = (
+            np.divide(spend.sum(1), clicks.sum(1), out=np.zeros(n), where=clicks.sum(1) > 0)
+            if name == "spend"
+            else unit
+        )
+        counting = summed(where, mean.sum(1) * size, n_groups) * (1 + single**2) / safe**2
+        rough = summed(where, ((mean * HOUR_SD) ** 2).sum(1), n_groups) / safe**2
+        cv = SCALE[name] * np.sqrt(shared**2 + market**2 + value**2 + own_part + counting + rough)
+        low, high = gamma_band(total, cv)
+        bands[name] = Band(total, low, high, cv)
+    return bands

@@ -1,0 +1,52 @@
+"""Bands of days to come: they hold the outcome about as often as they say, and parts add up."""
+
+import numpy as np
+import pytest
+
+from predictors import SteadyModel
+from predictors.day_ahead import FIGURES, ahead
+
+CUT, DAY = 72, 24
+
+
+def forecast(world, group=None):
+    hours = world.ahead(CUT)[:DAY]
+    outlook = SteadyModel(calendar=world.calendar).outlook(world.known(CUT), hours)
+    return ahead(outlook, world.bids[:, CUT : CUT + DAY], group)
+
+
+def outcome(world) -> dict[str, float]:
+    orders = world.bought[(world.bought[:, 1] >= CUT) & (world.bought[:, 1] < CUT + DAY)]
+    return {
+        "clicks": world.clicks[:, CUT : CUT + DAY].sum(),
+        "spend": world.spend[:, CUT : CUT + DAY].sum(),
+        "orders": len(orders),
+        "gmv": world.price[orders[:, 0]].sum(),
+    }
+
+
+def test_outcomes_lie_inside_about_as_often_as_stated(worlds):
+    inside = []
+    for seed in range(12):
+        world = worlds(seed, n=40)
+        bands, seen = forecast(world), outcome(world)
+        inside += [bands[name].low[0] <= seen[name] <= bands[name].high[0] for name in FIGURES]
+    assert 0.55 <= np.mean(inside) <= 0.98
+
+
+def test_groups_add_up_to_the_account_and_are_less_sure(worlds):
+    world = worlds(0)
+    whole, parts = forecast(world), forecast(world, np.arange(world.n) % 5)
+    for name in FIGURES:
+        assert parts[name].mean.sum() == pytest.approx(whole[name].mean[0])
+        assert (parts[name].cv > whole[name].cv).all()
+        assert (parts[name].low < parts[name].mean).all()
+        assert (parts[name].mean < parts[name].high).all()
+
+
+def test_without_bids_nothing_is_expected(worlds):
+    world = worlds(0)
+    outlook = SteadyModel(calendar=world.calendar).outlook(world.known(30), world.ahead(30)[:DAY])
+    bands = ahead(outlook, np.zeros((world.n, DAY)))
+    for name in FIGURES:
+        assert bands[name].mean[0] == bands[name].low[0] == bands[name].high[0] == 0.0
