@@ -118,14 +118,18 @@ def build(
     ledger: Ledger,
     tz: tzinfo,
     least_return: float = 0.0,
+    carry_over: bool = False,
 ) -> HorizonProgram:
     """Make the program of all hours of the outlook under all goals.
 
-    `least_return` is the least gmv that one more unit of money must bring in units that no ratio target covers.
+    `least_return` is the least gmv that one more unit of money must bring in units that no ratio target covers. With
+    `carry_over`, what finished phases left of their budgets goes to the first phase with a budget that is not over.
 
     Raises `ConfigError` where a target names a group that the account does not have.
     """
     targets = _with_phase_budgets(goals.targets, calendar)
+    if carry_over:
+        targets = _carried(targets, calendar, ledger)
     by_day = [t for t in targets if t.period is Period.DAY]
     by_phase = [t for t in targets if t.scope is Scope.PHASE]
     segments = _segments(outlook.hours, calendar, tz, bool(by_phase), bool(by_day))
@@ -189,6 +193,24 @@ def _with_phase_budgets(targets: Sequence[Target], calendar: PromotionCalendar) 
     open_phases = (p for p in calendar.phases if p.budget is not None and p.name not in given)
     extra = [Target(TargetKind.BUDGET, p.budget or 0.0, Scope.PHASE, p.name) for p in open_phases]
     return [*targets, *extra]
+
+
+def _carried(targets: list[Target], calendar: PromotionCalendar, ledger: Ledger) -> list[Target]:
+    """Targets where the first unfinished phase with a budget has what finished phases left of theirs."""
+    now = ledger.known.hour.start
+    windows = {p.name: p.window for p in calendar.phases}
+    budgets = [t for t in targets if t.scope is Scope.PHASE and t.kind is TargetKind.BUDGET and t.key in windows]
+    budgets.sort(key=lambda t: windows[t.key].start)
+    left = 0.0
+    for target in budgets:
+        window = windows[target.key]
+        if window.end <= now:
+            spent = float(ledger.since(window.start).spend[0] - ledger.since(window.end).spend[0])
+            left += max(0.0, target.value - spent)
+        else:
+            more = replace(target, value=target.value + left)
+            return [more if t is target else t for t in targets]
+    return targets
 
 
 def _segments(

@@ -43,19 +43,23 @@ class RecedingHorizon:
         loose budget alone is no reason to pay more for a click than it is worth. 0 = spend it all.
     exploration
         Budgeted group of units that bid more than they seem worth, to learn; ``None`` = off.
+    carry_over
+        Whether what finished phases left of their budgets goes to the next phase with a budget. Hard caps of the
+        breaker must allow for it.
     """
 
     solver: Solver
     trim: PiTrim | None = field(default_factory=PiTrim)
     least_return: float = 1.0
     exploration: Exploration | None = None
+    carry_over: bool = False
 
     def targets(
         self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
     ) -> SpendTargets:
         """Prices and spend aims for the hour of `known`; raises `OptimizationError` where nothing solved."""
         ledger = Ledger(known, outlook, groups)
-        program = build(outlook, goals, calendar, groups, ledger, known.account.tz, self.least_return)
+        program = build(outlook, goals, calendar, groups, ledger, known.account.tz, self.least_return, self.carry_over)
         solution = self.solver.solve(program.problem)
         n, bins = groups.leaf.size, program.n_bins
         theta = solution.theta.reshape(n, bins)[:, program.now_bin].copy()

@@ -242,3 +242,24 @@ def test_a_wide_account_is_planned_in_fewer_bins_and_single_precision_at_the_sam
     coarse = RecedingHorizon(AutoSolver()).targets(known, outlook, goals, calendar, groups)
     # one bin takes all hours for alike: the price moves by what their ratios of value to price differ
     np.testing.assert_allclose(coarse.theta, whole.theta, rtol=0.08)
+
+
+def test_what_a_finished_phase_left_goes_to_the_next_one_where_it_may(make_outlook, make_known) -> None:
+    known = make_known()  # 288 spent in the 24 hours before
+    outlook, groups = _outlook_for(make_outlook, known), Groups.from_units(known.units)
+    now = known.hour
+    phases = (
+        Phase("warm", PhaseKind.WARM_UP, Window(now.plus(-24).start, now.start), budget=1000.0),
+        Phase("burst", PhaseKind.BURST, Window(now.start, now.plus(24).start), budget=500.0),
+        Phase("return", PhaseKind.RETURN, Window(now.plus(24).start, now.plus(48).start), budget=400.0),
+    )
+    calendar, goals = PromotionCalendar(phases), Goals(targets=(Target(BUDGET, 5000.0),))
+    found = {}
+    for carry in (False, True):
+        pacer = RecedingHorizon(AutoSolver(), carry_over=carry)
+        rows = pacer.targets(known, outlook, goals, calendar, groups).rows
+        found[carry] = {r.group: r.right for r in rows}
+    assert found[False]["phase:burst"] == pytest.approx(500.0)
+    assert found[True]["phase:burst"] == pytest.approx(500.0 + 1000.0 - 288.0)
+    assert found[True]["phase:return"] == found[False]["phase:return"] == pytest.approx(400.0)
+    assert "phase:warm" not in found[True]
