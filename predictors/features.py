@@ -84,7 +84,9 @@ class Encoder:
     edges: Mapping[str, Floats]
 
     @classmethod
-    def learn(cls, frame: Columns, ignore: Sequence[str] = (), types: Mapping[str, str] | None = None) -> "Encoder":
+    def learn(
+        cls, frame: Columns, ignore: Sequence[str] = (), types: Mapping[str, str] | None = None, reports: bool = False
+    ) -> "Encoder":
         """Roles, categories and bins from a training table.
 
         Parameters
@@ -93,6 +95,8 @@ class Encoder:
             Columns that may not be used.
         types
             Roles that overrule what would be inferred, by column; see `ROLES`.
+        reports
+            Whether a row stands for many trials: then a category of a single row is no rare one.
         """
         wanted = dict(types or {})
         for name, role in wanted.items():
@@ -111,13 +115,13 @@ class Encoder:
             if name in left_out:
                 continue
             column = frame[name]
-            role, reason = _role(column, wanted.get(name))
+            role, reason = _role(column, wanted.get(name), reports)
             if role == "ignore":
                 left_out[name] = reason
                 continue
             roles[name] = role
             for part, texts in _categories(name, column, role):
-                levels[part] = _common(texts, tags=role == "tags")
+                levels[part] = _common(texts, role == "tags", 1 if reports else RARE)
             for part, values in _numbers(name, column, role):
                 if role != "time" or part in _cycles(name, column):
                     edges[part] = _edges(values[:: values.size // _ROWS_OF_EDGES + 1])
@@ -196,7 +200,7 @@ def leak_codes(column: pl.Series, encoder: Encoder) -> list[NDArray[np.int64]]:
     return found
 
 
-def _role(column: pl.Series, wanted: str | None) -> tuple[str, str]:
+def _role(column: pl.Series, wanted: str | None, reports: bool) -> tuple[str, str]:
     """Role of a column, and why it is left out where it is."""
     if wanted == "ignore":
         return "ignore", "ignored as asked"
@@ -225,7 +229,7 @@ def _role(column: pl.Series, wanted: str | None) -> tuple[str, str]:
         return "time", ""
     if _share(text, ",") > 0.3:
         return "tags", ""
-    if single:
+    if single and not reports:
         return "ignore", "a name for each row"
     if _share(text, r"^-?\d{1,9}(\.\d+)?$") > 0.95:
         return "both", ""
@@ -316,12 +320,12 @@ def _edges(values: Floats) -> Floats:
     return edges[edges < kinds[-1]]
 
 
-def _common(column: pl.Series, tags: bool) -> tuple[str, ...]:
+def _common(column: pl.Series, tags: bool, rare: int) -> tuple[str, ...]:
     """Categories (or tags) that are not rare, most frequent first; ties in order of the alphabet."""
     flat = column.drop_nulls().alias("level")
     if tags:
         flat = flat.str.split(",").explode()
-    counted = flat.value_counts().filter(pl.col("count") >= RARE)
+    counted = flat.value_counts().filter(pl.col("count") >= rare)
     return tuple(counted.sort(["count", "level"], descending=[True, False])["level"].to_list())
 
 

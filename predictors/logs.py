@@ -22,6 +22,8 @@ from predictors.sums import summed
 
 #: A column is a leak where its categories alone leave less than this share of the constant rate's log loss.
 LEAK = 0.05
+#: Trials of an average row from which rows are those of a report, and no single events.
+MANY_TRIALS = 3.0
 #: Rows that a profile is taken from, and values of a column that it tells apart.
 _ROWS_OF_PROFILE, _CODES_OF_PROFILE = 50_000, 20
 
@@ -131,7 +133,7 @@ def fit_rates(
     notes += told.notes
     ignored = (*ignore, *(name for name in (label_time,) if name is not None and name not in ignore))
     spare = [label, *ignored, *(name for name in (worth,) if name is not None)]
-    encoder = Encoder.learn(log, ignore=spare, types=types)
+    encoder = Encoder.learn(log, spare, types, told.trials.sum() > MANY_TRIALS * max((told.trials > 0).sum(), 1))
     leaks = _leaks(log, encoder, told)
     if leaks:
         encoder = encoder.without(leaks, f"alone gives {label!r} away")

@@ -181,14 +181,14 @@ def fit_rate(
     encoder = encoder if encoder is not None else Encoder.learn(frame)
     spare = tuple(notes) + tuple(f"column {name!r} is left out: {why}" for name, why in encoder.left_out.items())
 
-    def constant(reason: str, scores: Scores | None = None) -> RateModel:
+    def constant(reason: str, scores: Scores | None = None, spread: float = 0.0) -> RateModel:
         unseen = np.where(trials > 0, rate, np.nan)
         words = (*spare, f"constant rate: {reason}")
         design = Design((), (), np.zeros(0), np.zeros((4, 0)))
-        return RateModel(encoder, design, (), None, np.zeros(3), PLATT, rate, total, 0.0, scores, unseen, words)
+        return RateModel(encoder, design, (), None, np.zeros(3), PLATT, rate, total, spread, scores, unseen, words)
 
     failures = float(weight.sum()) - total
-    if total < 10 or failures < 10 or used.size < 50:
+    if total < 10 or failures < 10 or weight.sum() < 50 or used.size < 10:
         return constant(f"{used.size} rows with {total:.0f} successes and {failures:.0f} failures are too few to learn")
     if not encoder.roles:
         return constant("no column varies")
@@ -202,6 +202,8 @@ def fit_rate(
     if np.unique(fold).size < 2 or any((share @ (weight * (fold != k))) < 5 for k in np.unique(fold)):
         return constant("the successes lie in too few groups to validate anything")
     data = encoder.apply(frame, None if all_used else used)
+    if group is None and order is None and weight.sum() > 3 * weight.size and used.size < MANY_ROWS // n_folds:
+        return _of_report(data, encoder, share, weight, rate, total, spare, constant, (used, trials.size))
     work = _Work(data, Design.learn(data), share, weight, folds, group, order, rate, total, thorough)
     model, z = _cross_fitted(work, encoder, spare, constant)
     seen = np.isfinite(z)
@@ -211,6 +213,60 @@ def fit_rate(
     timed = group is None and order is not None and np.unique(order).size >= n_folds
     split = _split(np.unique(fold).size, group is not None, timed)
     return replace(model, unseen=unseen, split=split, check=check)
+
+
+def _of_report(
+    data: Encoded,
+    encoder: Encoder,
+    share: Floats,
+    weight: Floats,
+    rate: float,
+    total: float,
+    notes: tuple[str, ...],
+    constant: Callable[[str, Scores | None, float], RateModel],
+    place: tuple[NDArray[np.intp], int],
+) -> RateModel:
+    """Model of rows of many trials each, which are dealt to the folds one by one.
+
+    So each row (a target, say) is on both sides, as it will be when its next trials are predicted.
+    """
+    rng = np.random.default_rng(20240229)
+    n_folds, n = 5, share.size
+    deal = np.full(n_folds, 1.0 / n_folds)
+    hits = rng.multinomial(np.rint(share * weight).astype(np.int64), deal)
+    misses = rng.multinomial(np.rint((1 - share) * weight).astype(np.int64), deal)
+    tried = (hits + misses).astype(np.float64)
+    row, fold = np.nonzero(tried)
+    part = Encoded(data.numbers[row], data.codes[row], _repeated(data.tags, row, n), data.twice)
+    work = _Work(
+        part, Design.learn(part), (hits / np.maximum(tried, 1))[row, fold], tried[row, fold],
+        (fold.astype(np.int64),), row.astype(np.int64), None, rate, total, thorough=True,
+    )  # fmt: skip
+    model, z = _cross_fitted(work, encoder, notes, constant)
+    # a row's rate is the mean over its parts
+    seen = np.isfinite(z)
+    parts = work.weight[seen]
+    mean = summed(row[seen], expit(z[seen]) * parts, n) / np.maximum(summed(row[seen], parts, n), 1e-300)
+    unseen = np.full(place[1], np.nan)
+    unseen[place[0]] = mean
+    check = judge(expit(z[seen]), work.share[seen], parts, rate)
+    return replace(model, unseen=unseen, split=f"{n_folds} random folds of trials, each held out once", check=check)
+
+
+def _repeated(
+    tags: tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...], row: NDArray[np.intp], n: int
+) -> tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...]:
+    """Tags of rows that occur several times."""
+    found = []
+    for at, code in tags:
+        of_row = [code[at == r] for r in range(n)]
+        found.append(
+            (
+                np.repeat(np.arange(row.size, dtype=np.int32), [of_row[r].size for r in row]),
+                np.concatenate([of_row[r] for r in row]) if row.size else code[:0],
+            )
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +301,7 @@ class _Work:
 
 
 def _cross_fitted(
-    work: _Work, encoder: Encoder, notes: tuple[str, ...], constant: Callable[[str, Scores | None], RateModel]
+    work: _Work, encoder: Encoder, notes: tuple[str, ...], constant: Callable[[str, Scores | None, float], RateModel]
 ) -> tuple[RateModel, Floats]:
     """Model, and the log-odds of each row by what had not seen it."""
     n = work.share.size
@@ -296,9 +352,14 @@ def _cross_fitted(
         calibration=calibration.kind,
         trust=trust,
     )
+    unit = _units(work) if work.group is None else work.group
+
+    def spread(rates: Floats) -> float:
+        return _spread_of_groups(rates, share, weight, None if unit is None else unit[judged])
+
     if not trust:
         reason = f"on unseen rows the model gains {gained:.5f} of log loss, too little beside its noise of {noise:.5f}"
-        return constant(reason, scores), _everywhere(plain, judged)
+        return constant(reason, scores, spread(expit(plain))), _everywhere(plain, judged)
     blend = np.mean([blend_weights(z, share, weight) for z in each], axis=0)
     # the doubt draws log-odds towards those of the constant rate
     blend = np.concatenate([[blend[0] * trust + plain[0] * (1 - trust)], blend[1:] * trust])
@@ -308,7 +369,6 @@ def _cross_fitted(
         Member(found[best_ridge - span[0]], tuple((t.first(n),) for t, n in zip(trees, chosen, strict=True)))
         for found, trees in zip(rounds[0].regressions, rounds[0].grown, strict=True)
     )
-    group = None if work.group is None else work.group[judged]
     model = RateModel(
         encoder=encoder,
         design=work.design,
@@ -318,7 +378,7 @@ def _cross_fitted(
         calibration=calibration,
         rate=work.rate,
         evidence=work.total,
-        spread=_spread_of_groups(expit(told), share, weight, group),
+        spread=spread(expit(told)),
         scores=scores,
         unseen=np.zeros(0),
         notes=(*notes, *recency),
@@ -372,7 +432,7 @@ def _held_out(
             share, weight = work.share[outside], work.weight[outside]
             best = int(np.argmin([_total(z[outside], share, weight) for z in z_ridge]))
             first, last = (best, best + 1) if n >= MANY_ROWS else (max(best - 1, 0), min(best + 2, len(RIDGES)))
-            regressions[0] = regressions[0][first:last]
+            regressions[0] = regressions[0][first - span[0] : last - span[0]]
             most = max(int(np.argmin([_total(z[outside], share, weight) for z in kind])) for kind in z_trees)
             counts = counts[: most + 2]
     return _Round(fold, z_ridge, z_trees[:, : len(counts)], judged, (first, last), counts, regressions, grown)
@@ -425,18 +485,22 @@ def _recent(work: _Work, rng: np.random.Generator) -> tuple[_Work, tuple[str, ..
     return replace(work, weight=work.weight * 0.5 ** ((1.0 - place) / best)), (note,)
 
 
+def _units(work: _Work) -> NDArray[np.int64] | None:
+    """(n_rows,) groups of rows of the same categories, where rows are those of a report; else ``None``."""
+    codes = work.data.codes[:, ~work.data.twice]
+    if work.weight.max(initial=0.0) <= 1.0 or not codes.shape[1] or work.share.size >= MANY_ROWS:
+        return None
+    return np.unique(codes, axis=0, return_inverse=True)[1].astype(np.int64).ravel()
+
+
 def _spread_of_groups(rate: Floats, share: Floats, weight: Floats, group: NDArray[np.int64] | None) -> float:
     """Standard deviation of the log-odds of groups around their prediction, beyond binomial noise.
 
     A group's successes s vary by v + v^2 tau^2 around what was expected, v being their binomial variance.
-    Without groups a row of several trials is one.
     """
     if group is None:
-        if weight.max(initial=0.0) <= 1.0:
-            return 0.0
-        place = np.arange(share.size)
-    else:
-        _, place = np.unique(group, return_inverse=True)
+        return 0.0
+    _, place = np.unique(group, return_inverse=True)
     n = int(place.max(initial=0)) + 1
     off = summed(place, weight * (share - rate), n)
     noise = summed(place, weight * rate * (1 - rate), n)

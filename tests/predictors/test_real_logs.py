@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import binom
+from scipy.optimize import minimize
+from scipy.special import betaln
+from scipy.stats import betabinom, binom
 
 from domain.account import Account
 from domain.tables import ARRIVALS, BIDS, GRAIN, UNITS, BidTable, Known, empty
@@ -38,6 +40,60 @@ def test_a_click_log_with_signal_is_learned(real_data):
     assert gain.mean() > 3 * gain.std() / np.sqrt(gain.size)
     assert ours.mean() < 0.432
     assert calibration == pytest.approx(1.0, abs=0.12)
+
+
+def targets(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Clicks and orders of an account's targets by day: two weeks, and the week after by target."""
+    key = ["Campaign Name", "Ad Group Name", "Targeting", "Match Type"]
+    rows = pl.read_csv(folder / "amazon_sp_IN_targeting.csv.gz", try_parse_dates=True)
+    rows = rows.select("Date", *key, clicks="Clicks", orders="14 Day Total Orders (#)").filter(pl.col("clicks") > 0)
+    cut = pl.date(2020, 2, 16)
+    week = rows.filter(pl.col("Date") >= cut).group_by(key, maintain_order=True).sum().with_columns(Date=cut)
+    return rows.filter(pl.col("Date") < cut), week.with_columns(orders=pl.min_horizontal("orders", "clicks"))
+
+
+def beta_binomial(orders: np.ndarray, clicks: np.ndarray) -> np.ndarray:
+    """Parameters a, b of the beta law that rates of units follow, by maximum likelihood."""
+
+    def loss(q):
+        a, b = np.exp(q)
+        return -(betaln(orders + a, clicks - orders + b) - betaln(a, b)).sum()
+
+    return np.exp(minimize(loss, [0.0, 2.0], method="Nelder-Mead").x)
+
+
+@pytest.mark.parametrize("by_day", [True, False], ids=["daily rows", "one row per target"])
+def test_orders_per_click_of_targets_beat_plain_rates_and_their_bands_hold(real_data, by_day):
+    before, week = targets(real_data)
+    key = [name for name in week.columns if name not in ("Date", "clicks", "orders")]
+    table = before.group_by(key, maintain_order=True).sum().drop("Date")
+    table = table.with_columns(orders=pl.min_horizontal("orders", "clicks"))
+    seen = week.select(key).join(table, on=key, how="left", maintain_order="left").fill_null(0)
+    hits, tried = seen["orders"].to_numpy().astype(float), seen["clicks"].to_numpy().astype(float)
+    total = table["orders"].sum() / table["clicks"].sum()
+    a, b = beta_binomial(table["orders"].to_numpy(), table["clicks"].to_numpy())
+    orders, clicks = week["orders"].to_numpy(), week["clicks"].to_numpy()
+
+    def score(rate):
+        return binom.logpmf(orders, clicks, np.clip(rate, 1e-4, 0.9999)).sum()
+
+    fitted = fit_rates(before if by_day else table, "orders", trials="clicks", time="Date" if by_day else None)
+    scored = score_rates(fitted, week)
+    mean, low, high = (scored[name].to_numpy() for name in ("mean", "low", "high"))
+    assert score(mean) > score(np.full(mean.size, total))
+    assert score(mean) > score((hits + 0.5) / (tried + 1))
+    # days tell how far a target's rate is to be trusted; without them a beta-binomial is as good, to a nat
+    assert score(mean) > score((hits + a) / (tried + a + b)) - (0.0 if by_day else 1.0)
+    # a beta law with the band's width stands for the rate; orders are then placed in their own distribution
+    spread = (np.log(high / (1 - high)) - np.log(low / (1 - low))) / 2 / 1.2816 * mean * (1 - mean)
+    worth = np.maximum(mean * (1 - mean) / spread**2 - 1, 0.5)
+    law = betabinom(clicks, mean * worth, (1 - mean) * worth)
+    inside = []
+    for seed in range(100, 120):
+        at = law.cdf(orders - 1) + np.random.default_rng(seed).random(mean.size) * law.pmf(orders)
+        inside.append(((at > 0.1) & (at < 0.9)).mean())
+    least, most = binom.ppf((0.025, 0.975), mean.size, 0.8) / mean.size
+    assert least <= np.mean(inside) <= most
 
 
 def test_a_log_of_few_clicks_is_never_much_worse_than_its_constant_rate(real_data):
