@@ -32,9 +32,8 @@ _OBJECTIVES = {
     "gmv": Objective.GMV, "value": Objective.GMV, "roi": Objective.GMV, "roas": Objective.GMV,
 }  # fmt: skip
 _AUCTIONS = {
-    "second_price": Auction.SECOND_PRICE, "second": Auction.SECOND_PRICE, "second-price": Auction.SECOND_PRICE,
-    "gsp": Auction.SECOND_PRICE, "vcg": Auction.SECOND_PRICE, "first_price": Auction.FIRST_PRICE,
-    "first": Auction.FIRST_PRICE, "first-price": Auction.FIRST_PRICE,
+    "second_price": Auction.SECOND_PRICE, "second": Auction.SECOND_PRICE, "gsp": Auction.SECOND_PRICE,
+    "vcg": Auction.SECOND_PRICE, "first_price": Auction.FIRST_PRICE, "first": Auction.FIRST_PRICE,
 }  # fmt: skip
 #: A tick in which no price is known yet may cost this many even shares of the budget at most.
 PROBE_SHARES = 1.5
@@ -130,7 +129,7 @@ class AuctionBidder:
         self._bought = Bought()
         self._last: tuple[int, Floats, Floats, float] | None = None  # tick, values, bids, remaining before it
         self._price: float | None = None
-        self._probe, self._told_share = 1.0, 1.0
+        self._probe, self._probed_at, self._told_share = 1.0, -np.inf, 1.0
         self._shift = DayShift(self._profile.log_value if self._profile is not None else None, self._n)
         self._wins = self._auctions = 0
         self._notes: list[str] = []
@@ -255,21 +254,22 @@ class AuctionBidder:
     def _probing(self, tick: int, worth: Floats, remaining: float) -> Floats:
         """Bids before any price is known: their worst case costs few shares of the budget, and they span many prices."""
         share = PROBE_SHARES * remaining / max(self._n - tick, 1)
-        total = float(worth.sum())
         step = np.arange(worth.size)
         rung = np.zeros(worth.size)
         for r, every in enumerate((4, 16, 64, 256), start=1):
             rung[step % every == every - 1] = r
         height = 4.0**rung
+        # nothing came of the last probe: bid more; more than a share is gone: less, even if nobody tells of it
+        gone = self._probed_at - remaining
+        if gone >= 0:
+            self._probe *= 4.0 if gone < 0.5 * share / PROBE_SHARES else (0.5 if gone > share else 1.0)
+        self._probed_at = remaining
         multiplier = self._probe * share / max(float(worth @ height), 1e-300)
         if self._kappa is not None:
-            limit = self._kappa
-            multiplier = min(multiplier, limit)
-            height = np.minimum(height, max(limit / multiplier, 1.0))
-            height = np.where(worth @ height * multiplier < share, height, height)
-        self._probe *= 4.0
+            multiplier = min(multiplier, self._kappa)
+            height = np.minimum(height, max(self._kappa / multiplier, 1.0))
         self._report(tick, None, None, "probing", remaining, multiplier=multiplier)
-        return np.minimum(worth * multiplier * height, remaining) if total > 0 else np.zeros(worth.size)
+        return np.minimum(worth * multiplier * height, remaining)
 
     def _held(self, tick: int, worth: Floats, remaining: float, failed: Exception) -> Floats:
         """Bids at the last price where the program has no answer."""
@@ -441,19 +441,25 @@ class AuctionBidder:
 
 
 def _named(known: Mapping[str, Any], raw: Any, what: str) -> Any:
-    key = str(getattr(raw, "value", raw)).lower()
+    key = str(getattr(raw, "value", raw)).strip().lower().replace("-", "_").replace(" ", "_")
     if key not in known:
         raise ConfigError(f"{what} {raw!r}: write one of {sorted(known)}")
     return known[key]
 
 
 def _from_columns(raw: Any) -> TickLog:
+    """Log from its columns by name, or the last of several logs."""
+    if isinstance(raw, list | tuple):
+        logs = cast("Sequence[Any]", raw)
+        if logs and isinstance(logs[-1], TickLog):
+            return logs[-1]
     if isinstance(raw, Mapping):
         try:
             return TickLog(**cast("Mapping[str, Any]", raw))
         except TypeError as error:
             raise InvalidPlan(f"observed: {error}; hand over a TickLog, or its columns by name") from error
-    raise InvalidPlan(f"observed is a {type(raw).__name__}; hand over a TickLog, its columns by name, or None")
+    kind = type(cast("object", raw)).__name__
+    raise InvalidPlan(f"observed is a {kind}; hand over a TickLog, its columns by name, or None")
 
 
 def _evidence(log: TickLog) -> tuple[float, float, float]:

@@ -98,6 +98,19 @@ class Scaled:
         return self.bidder.bid(tick, values, value_sds, remaining_budget * self.money, seen) / self.money
 
 
+def test_without_any_log_it_spends_by_what_remains_and_not_more(day: AuctionDay, target: float) -> None:
+    """Nobody tells how the ticks ended: bids stay below the target's worth, and the money lasts."""
+
+    class Blind(Scaled):
+        def bid(self, tick, values, value_sds, remaining_budget, observed):  # type: ignore[no-untyped-def]
+            return self.bidder.bid(tick, values, value_sds, remaining_budget, None)
+
+    result = play_day(day, Blind(AuctionBidder("orders", "gsp", "soft"), 1.0), BUDGET, target)
+    spent = np.cumsum([log.paid for log in result.logs])
+    assert spent[23] < 0.8 * BUDGET
+    assert result.value > 0
+
+
 def test_another_currency_changes_nothing(day: AuctionDay, target: float) -> None:
     results = [play_day(day, Scaled(AuctionBidder("orders", "gsp", "soft"), f), BUDGET, target) for f in (1.0, 2.0**14)]
     assert results[0].value == pytest.approx(results[1].value, rel=1e-6)
