@@ -1,6 +1,6 @@
 """Blends the log-odds of several models and calibrates the blend; the way to calibrate is chosen on unseen rows.
 
-A blend is logit p = a + sum_k b_k z_k with b >= 0, pulled towards equal weights: on its own it is Platt's calibration.
+A blend is logit p = a + sum_k b_k z_k with b >= 0, pulled towards usual weights: on its own it is Platt's calibration.
 Two ways may follow it: beta calibration, logit p = a + b ln q - c ln(1 - q), which bends the ends, and isotonic
 regression. They are taken where they score better on folds that did not teach them, by more than half their noise.
 """
@@ -14,7 +14,7 @@ from scipy.special import expit
 from domain.tables import Floats, Ints
 from predictors.sums import summed
 
-#: What the pull towards equal weights and towards a = 0 is worth.
+#: What the pull towards usual weights and towards a = 0 is worth.
 _PULL, _PULL_LEVEL = 16.0, 10.0
 #: Successes (and failures) below which there is nothing to choose.
 _ENOUGH = 300.0
@@ -26,19 +26,22 @@ def trial_loss(z: Floats, share: Floats, weight: Floats) -> Floats:
 
 
 def blend_weights(z: Floats, share: Floats, weight: Floats) -> Floats:
-    """(1 + n_models,) a, b_1 ..: models weigh the same until the rows say otherwise; z is (n_rows, n_models)."""
+    """(1 + n_models,) a, b_1 ..; z is (n_rows, n_models).
+
+    Until the rows say otherwise the first model (the regression) weighs as much as all others (the trees) together.
+    """
     n = z.shape[1]
-    equal = np.full(n, 1.0 / n)
+    usual = np.concatenate([[0.5], np.full(n - 1, 0.5 / (n - 1))]) if n > 1 else np.ones(1)
 
     def loss(b: Floats) -> tuple[float, Floats]:
         total = b[0] + z @ b[1:]
         pull = weight * (expit(total) - share)
-        value = trial_loss(total, share, weight).sum() + _PULL / 2 * ((b[1:] - equal) ** 2).sum()
+        value = trial_loss(total, share, weight).sum() + _PULL / 2 * ((b[1:] - usual) ** 2).sum()
         value += _PULL_LEVEL / 2 * b[0] ** 2
-        slope = np.concatenate([[pull.sum() + _PULL_LEVEL * b[0]], z.T @ pull + _PULL * (b[1:] - equal)])
+        slope = np.concatenate([[pull.sum() + _PULL_LEVEL * b[0]], z.T @ pull + _PULL * (b[1:] - usual)])
         return float(value), slope
 
-    start = np.concatenate([[0.0], equal])
+    start = np.concatenate([[0.0], usual])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-3, 3), *[(0, 3)] * n])
     return np.asarray(found.x, np.float64)
 

@@ -195,7 +195,7 @@ def fit_rate(
     group = None if group is None else group[used]
     order = None if order is None else order[used]
     n_folds = 3 if used.size >= MANY_ROWS else 5
-    again = thorough and (order is None or group is not None)
+    again = thorough and (order is None or group is not None) and used.size < MANY_ROWS
     repeats = 1 + sum(used.size < limit for limit in REPEATED_BELOW) * again
     folds = tuple(_folds(used.size, n_folds, group, order, 20240229 + r) for r in range(repeats))
     fold = folds[0]

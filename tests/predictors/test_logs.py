@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from domain.errors import ConfigError, SchemaMismatch
-from predictors import fit_rates, load_bundle, manifest_of, save_bundle, score_rates
+from predictors import fit_rates, judge_rates, load_bundle, manifest_of, rates, save_bundle, score_rates
 
 
 def log(seed: int, n: int = 800) -> pl.DataFrame:
@@ -107,3 +107,30 @@ def test_rows_without_a_label_teach_nothing():
     found = fit_rates(gaps, "click")
     assert found.rows == 720
     assert any("80 rows without a label" in note for note in found.notes)
+
+
+def test_the_short_road_of_large_logs_learns_too_and_reads_parquet_by_column(monkeypatch, tmp_path):
+    monkeypatch.setattr(rates, "MANY_ROWS", 900)
+    monkeypatch.setattr(rates, "ROWS_TO_REGRESS", 500)
+    monkeypatch.setattr(rates, "ROWS_TO_JUDGE", 300)
+    monkeypatch.setattr(rates, "TREES_OF_MANY", (10, 20, 40))
+    log(11, 1500).write_parquet(tmp_path / "log.parquet")
+    fitted = fit_rates(tmp_path / "log.parquet", "click")
+    assert fitted.model.kind == "blend"
+    assert fitted.model.final is None
+    assert len(fitted.model.members) == 3
+    save_bundle(fitted, tmp_path / "big.bundle")
+    later = log(12, 600)
+    told = judge_rates(fitted, later, score_rates(load_bundle(tmp_path / "big.bundle"), later)["mean"].to_numpy())
+    assert told is not None
+    assert told["log_loss"] < told["log_loss_constant"]
+
+
+def test_a_log_whose_older_rows_tell_another_story_listens_to_the_recent_ones():
+    rng = np.random.default_rng(13)
+    site, at = rng.integers(0, 8, 3000), np.arange(3000)
+    effect = np.linspace(-2.0, 2.0, 8)
+    p = 1 / (1 + np.exp(1.5 - np.where(at < 1200, -0.5 * effect[site], effect[site])))
+    rows = pl.DataFrame({"site": [f"s{i}" for i in site], "at": at, "click": (rng.random(3000) < p) * 1})
+    fitted = fit_rates(rows, "click", time="at", types={"at": "ignore"})
+    assert any("recent rows weigh more" in note for note in fitted.notes)
