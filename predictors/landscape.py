@@ -33,7 +33,7 @@ class Landscape:
     median, spread
         (n_units,) median market price of a click, account currency, and log-sd.
     spend_scale
-        (n_units,) factor on spend; 1 but for units anchored at a proxy.
+        (n_units,) factor on what second price costs; 1 but where prices seen say otherwise at the same clicks.
     auction
         How clicks are priced.
     pays
@@ -70,7 +70,7 @@ class Landscape:
         if self.auction is Auction.FIRST_PRICE:
             return clicks, scale * bids * ndtr(z)
         second = scale * (self.median[:, None] * np.exp(spread**2 / 2)) * ndtr(z - spread)
-        return clicks, second if self.pays == 0 else (1 - self.pays) * second + self.pays * bids * scale * ndtr(z)
+        return clicks, second if self.pays == 0 else (1 - self.pays) * second + self.pays * bids * clicks
 
 
 def mean_price(z: Floats, median: Floats, spread: Floats, bid: Floats, auction: Auction) -> Floats:

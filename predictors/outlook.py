@@ -16,8 +16,9 @@ from domain.outlook import Auction, Outlook, RateForecast
 from domain.tables import Bools, Floats, Known
 from domain.time import Hour
 from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
+from predictors.elasticity import elasticity_correction
 from predictors.evidence import PHASE_KINDS, Evidence
-from predictors.landscape import Landscape
+from predictors.landscape import Landscape, mean_price
 from predictors.price_level import PAYS, PriceRows, follow_price, learn_payment
 from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
@@ -194,9 +195,18 @@ def _followed(
     when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
     now = log_price + level.offset[unit] + (level.past[slot] if n_past else 0.0)
-    won = ndtr((np.log(bid) - now) / spread[unit])
+    z = (np.log(bid) - now) / spread[unit]
+    won = ndtr(z)
     due = factors.traffic[position] * won
     per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
+    steeper, _ = elasticity_correction(
+        unit, slot, clicks, due if per_hour is None else due * per_hour[unit], z, spread[unit], n
+    )
+    flat = spread
+    spread = spread / steeper
+    if steeper != 1.0:
+        won = ndtr(z * steeper)
+        due = factors.traffic[position] * won
     if per_hour is None:
         total = float(due.sum())
         if total <= 0 or clicks.sum() <= 0:
@@ -211,8 +221,13 @@ def _followed(
     found = learn_traffic(unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd)
     same_day = factors.day[ahead] == today
     traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
-    landscape = Landscape(per_hour * found.unit, median * np.exp(level.offset), spread, np.ones(n), auction, pays)
-    proxy = np.where(told, live, landscape.median * price[0])
+    middle = median * np.exp(level.offset)
+    proxy = np.where(told, live, middle * price[0])
+    # clicks at the bid cost what they were seen to cost, whatever the spread
+    at_bid = np.log(proxy) - np.log(middle * price[0])
+    usual = [mean_price(at_bid / s, middle * price[0], s, proxy, Auction.SECOND_PRICE) for s in (flat, spread)]
+    scale = np.ones(n) if auction is Auction.FIRST_PRICE else usual[0] / usual[1]
+    landscape = Landscape(per_hour * found.unit, middle, spread, scale, auction, pays)
     low = np.full(n, np.inf)
     high = np.zeros(n)
     np.minimum.at(low, unit, bid)
@@ -229,6 +244,8 @@ def _followed(
         notes.append(
             f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"
         )
+    if abs(steeper - 1) > 0.02:
+        notes.append(f"clicks answer to bids {steeper - 1:+.0%} against what the spread of prices says")
     if n_past and clicks.sum() > 0:
         notes.append(
             f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "
