@@ -1,8 +1,8 @@
 """The breaker: stops a runaway without asking any model.
 
 It looks at stored rows only: what was reported, what earlier decisions planned, fixed caps and the targets as
-written. It *pauses* where a hard cap is reached, *holds* live bids where reports are stale, contradict themselves or
-speak of hours to come, *lowers* bids where spend runs far ahead of its plan or where old clicks have clearly not
+written. It *pauses* where a hard cap is reached, *holds* live bids where reports are stale or contradict
+themselves, *lowers* bids where spend runs far ahead of its plan or where old clicks have clearly not
 returned what was asked, and says why. It knows nothing of forecasts and prices, so that an error there cannot silence
 it. Hours that no report covers yet count at what was planned for them; what a plan can overspend is therefore what
 the platform delivers beyond plan within one report interval.
