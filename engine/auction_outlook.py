@@ -25,6 +25,8 @@ FRESH = 0.85
 COLD_FALL, COLD_TRAFFIC_SD = 0.5, 0.4
 #: Memory of today's traffic against a past stretch that was no day.
 STRETCH_MEMORY = 0.8
+#: Spread of a tick's traffic around the shape of past days, or around an even one.
+SHAPE_SD = 0.25
 #: Without past days: how much more than today's traffic may still come, at the start of the day (to buy too much
 #: too early costs more than too little, which is made up for).
 MORE_TO_COME = 0.5
@@ -385,6 +387,26 @@ class Today:
         trust = 1.0 / (1.0 + np.exp(np.clip((misfit[1] - misfit[0]) / (2 * COLD_TRAFFIC_SD**2), -30, 30)))
         return trust * calendar + (1 - trust) * even
 
+    def _recent(self, tick: int) -> Floats:
+        """(n_buckets,) auctions of a tick lately."""
+        weight = STRETCH_MEMORY ** (tick - np.arange(tick + 1)) * self._called[: tick + 1]
+        return weight @ self._offered[: tick + 1] / weight.sum()
+
+    def _trust(self, tick: int, profile: Profile) -> float:
+        """Whether today's traffic has the shape of past days, rather than none: one past day may have been another kind."""
+        if not profile.daily:
+            return 1.0
+        count, usual = self._offered[: tick + 1].sum(axis=1), profile.auctions[: tick + 1].sum(axis=1)
+        met = self._called[: tick + 1] & (count > 0) & (usual > 0)
+        prior = np.log(3.0 * profile.days**2)
+        if met.sum() < 2:
+            return float(1 / (1 + np.exp(-prior)))
+        seen = np.log(count[met])
+        misfit = [
+            float(((r := seen - s) - r.mean()) @ (r - r.mean())) for s in (np.zeros(seen.size), np.log(usual[met]))
+        ]
+        return float(1 / (1 + np.exp(-np.clip(prior + (misfit[0] - misfit[1]) / (2 * SHAPE_SD**2), -30, 30))))
+
     def _hope(self, tick: int) -> float:
         """Factor on the traffic to come without past days."""
         return 1.0 + MORE_TO_COME * (self._n - tick - 1) / self._n
@@ -436,6 +458,7 @@ class Today:
         price = (self._values[: tick + 1].T @ weight + 50 * profile.value.mean(axis=0)) / (
             (profile.value * profile.auctions)[: tick + 1].T @ weight * of_bucket + 50 * profile.value.mean(axis=0)
         )
+        trust, even = self._trust(tick, profile), self._recent(tick)
         for g, part in enumerate(parts):
             if g == 0:
                 n = self._offered[tick]
@@ -444,7 +467,7 @@ class Today:
                 worth[present] = self._values[tick][present] / self._offered[tick][present]
                 tables[0] = n[:, None] * shifted(profile.density[tick], float(level[0]))
             else:
-                n = profile.auctions[part] * of_bucket
+                n = trust * profile.auctions[part] * of_bucket + (1 - trust) * even
                 tables[g] = shifted(
                     (n[:, :, None] * profile.density[part]).sum(axis=0), float(level[part - tick].mean())
                 )
