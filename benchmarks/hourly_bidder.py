@@ -94,13 +94,14 @@ def main() -> None:
     parser.add_argument("--seeds", default="0-9")
     parser.add_argument("--each", type=int, default=30, help="campaigns of each seed")
     parser.add_argument("--without", default="", help="of: target, pid, constant")
+    parser.add_argument("--auction", choices=[a.value for a in Auction], help="one rule only")
     given = parser.parse_args()
     first, last = (int(x) for x in (given.seeds.split("-") * 2)[:2])
     part = load_scenario("month-plan").plans
     assert part is not None
     weekly = WeekProfile.default().traffic
     print(f"hourly campaigns {plans_fingerprint(part)}, seeds {given.seeds}, {given.each} of each")
-    for auction in Auction:
+    for auction in [Auction(given.auction)] if given.auction else list(Auction):
         table: dict[tuple[str, str], list[tuple[float, float, float, float, float, float, float]]] = {}
         missed: dict[str, list[float]] = {}
         for seed in range(first, last + 1):

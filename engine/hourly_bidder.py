@@ -32,14 +32,14 @@ from predictors.price_level import follow_level
 
 __all__ = ["HourLog", "HourState", "HourlyBidder"]
 
-#: Log of volume in a mean hour before anything is known, and its error; the error where a forecast told it.
-USUAL_VOLUME, USUAL_SD, TOLD_SD = math.log(10.0 / USUAL_CTR), 3.0, 2.0
+#: Log of volume in a mean hour, and its error; as wide where a forecast told it, which may count other things than we do.
+USUAL_VOLUME, USUAL_SD = math.log(10.0 / USUAL_CTR), 3.0
 #: All traffic at the median price costs exp(1.2 +- 1) budgets: advertisers do not bring money for everything.
 DEPTH, DEPTH_SD = 1.2, 1.0
 #: A target CPC tells the median price, with this error in the logarithm.
 TARGET_SD = 1.2
 #: Errors of the day's form, without and with a forecast.
-WAVE_SD, TOLD_WAVE_SD = 0.3, 0.15
+WAVE_SD, TOLD_WAVE_SD = 0.4, 0.15
 #: While bids differ by more than this variance, an hour's expected spend stays within a share of its due.
 SEARCH_VARIANCE, SEARCH_SHARE = 0.25, 0.5
 #: Largest rise of the log bid in an hour while nothing was won yet.
@@ -183,10 +183,9 @@ class HourlyBidder:
         """Belief before the first hour."""
         horizon, target = self._horizon, self._target
         assert horizon is not None
-        volume, volume_var = USUAL_VOLUME, USUAL_SD**2
+        volume, volume_var, depth_var = USUAL_VOLUME, USUAL_SD**2, DEPTH_SD**2
         if horizon.expected is not None:
-            volume, volume_var = math.log(horizon.expected), TOLD_SD**2
-        depth_var = DEPTH_SD**2
+            volume = math.log(horizon.expected)
         kappa = target.cpc
         if not target.empty:
             depth_var *= 4  # with a target, the budget may be ample

@@ -19,6 +19,8 @@ from predictors.profile import HOURS_OF_WEEK, WeekProfile
 Moment = datetime | Hour | int
 
 MOST_HOURS = 24 * 366
+#: Without a forecast the shipped profile is taken at this power: other shops' days are less steep, or shifted.
+SOFT = 0.65
 #: Hours of no expected traffic count as this share of a mean hour: a forecast of nothing may be wrong.
 LEAST_TRAFFIC = 1e-3
 
@@ -73,7 +75,7 @@ class HourlyHorizon:
         week = (_hour_of_week(start) + np.arange(n)) % HOURS_OF_WEEK
         expected: float | None = None
         if forecast is None:
-            traffic = WeekProfile.default().traffic[week]
+            traffic = WeekProfile.default().traffic[week] ** SOFT
         else:
             traffic, expected = _told(forecast, week)
         shape = np.maximum(traffic / traffic.mean(), LEAST_TRAFFIC)
