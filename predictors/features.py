@@ -21,6 +21,8 @@ RARE = 2
 #: Quantile bins that a number is cut into where a model needs categories.
 BINS = 12
 ROLES = ("number", "category", "both", "tags", "time", "ignore")
+#: Why a column is left out that the caller named.
+ASKED = "ignored as asked"
 _ROWS_OF_EDGES = 300_000  # rows that edges of bins are taken from
 _OTHER = 0  # code of rare, unseen and missing categories
 
@@ -108,7 +110,7 @@ class Encoder:
             if name not in frame.columns:
                 raise SchemaMismatch(f"column {name!r} to ignore is not in the log; it has {frame.columns}")
         roles: dict[str, str] = {}
-        left_out: dict[str, str] = dict.fromkeys(ignore, "ignored as asked")
+        left_out: dict[str, str] = dict.fromkeys(ignore, ASKED)
         levels: dict[str, tuple[str, ...]] = {}
         edges: dict[str, Floats] = {}
         for name in frame.columns:
@@ -203,7 +205,7 @@ def leak_codes(column: pl.Series, encoder: Encoder) -> list[NDArray[np.int64]]:
 def _role(column: pl.Series, wanted: str | None, reports: bool) -> tuple[str, str]:
     """Role of a column, and why it is left out where it is."""
     if wanted == "ignore":
-        return "ignore", "ignored as asked"
+        return "ignore", ASKED
     seen = column.drop_nulls()
     if column.dtype.is_float():
         seen = seen.drop_nans()

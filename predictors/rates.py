@@ -20,7 +20,7 @@ from domain.errors import InsufficientHistory
 from domain.tables import Floats, Ints
 from predictors.calibration import PLATT, Calibration, blend_weights, choose_calibration, trial_loss
 from predictors.columns import Columns
-from predictors.features import Encoded, Encoder
+from predictors.features import ASKED, Encoded, Encoder
 from predictors.judging import Judgement, judge
 from predictors.logistic import Design, Logistic, fit_logistic
 from predictors.sums import summed
@@ -179,7 +179,9 @@ def fit_rate(
     rate = (total + 0.5) / (float(weight.sum()) + 1.0)
     all_used = used.size == trials.size
     encoder = encoder if encoder is not None else Encoder.learn(frame)
-    spare = tuple(notes) + tuple(f"column {name!r} is left out: {why}" for name, why in encoder.left_out.items())
+    spare = tuple(notes) + tuple(
+        f"column {name!r} is left out: {why}" for name, why in encoder.left_out.items() if why != ASKED
+    )
 
     def constant(reason: str, scores: Scores | None = None, spread: float = 0.0) -> RateModel:
         unseen = np.where(trials > 0, rate, np.nan)
