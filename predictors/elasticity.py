@@ -37,7 +37,8 @@ def elasticity_correction(
     kept = due > 0.05
     if int(kept.sum()) < 50:
         return 1.0, PRIOR_SD
-    unit, hour, clicks, due, z, spread = (a[kept] for a in (unit, hour, clicks, due, z, spread))
+    unit, hour = unit[kept], hour[kept]
+    clicks, due, z, spread = clicks[kept], due[kept], z[kept], spread[kept]
     n_hours = int(hour.max()) + 1
     # bids against the market: how far the landscape answers to them is in `due` already
     steep = np.exp(-0.5 * z**2) / (2.5066282746310002 * np.maximum(ndtr(z), 1e-12)) / spread
