@@ -56,7 +56,7 @@ def scenarios() -> list[str]:
 def tasks(
     names: Sequence[str], policies: Sequence[str], seeds: Sequence[int], split_seeds: int = SPLIT_SEEDS
 ) -> list[Task]:
-    """Runs of an evaluation: ours first, the wide account last and with less."""
+    """Runs of an evaluation: seed by seed, so that what all policies of a world share is made once; wide accounts last."""
     unknown = [p for p in policies if p not in ALL_POLICIES]
     if unknown or not policies or not seeds or not names:
         raise ConfigError(
@@ -65,10 +65,10 @@ def tasks(
     found: list[Task] = []
     for name in sorted(names, key=lambda n: (n in WIDE, n)):
         wide = name in WIDE
-        for policy in policies:
-            if wide and policy not in WIDE_POLICIES:
-                continue
-            for k, seed in enumerate(seeds[:WIDE_SEEDS] if wide else seeds):
+        for k, seed in enumerate(seeds[:WIDE_SEEDS] if wide else seeds):
+            for policy in policies:
+                if wide and policy not in WIDE_POLICIES:
+                    continue
                 found.append(Task(name, policy, seed, policy == "steadybid" and not wide and k < split_seeds))
     return found
 
