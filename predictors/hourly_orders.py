@@ -68,7 +68,7 @@ class HourlyOrders:
     waited, balances
         By kind, (n_hours,) orders of waiters told by hour since the burst; (n_hours,) money without orders, in orders.
     returned
-        (n_ages,) orders that came back, by age of the click.
+        Orders that come back.
     deposits
         Share of a pre-sale order's value that is paid with it.
     pre_sold
@@ -86,7 +86,7 @@ class HourlyOrders:
     arrived: tuple[Ints, Ints, Ints, Floats]
     waited: Mapping[int, Floats]
     balances: Floats
-    returned: Floats
+    returned: Returns
     deposits: float
     pre_sold: float
     unlogged: float
@@ -124,7 +124,11 @@ class HourlyOrders:
             np.isin(kind[mine], _WAITERS), factors.to_burst[factors.position(rows.hour[mine])], NEVER
         )
         row_age = telling.age(rows.age[mine])
-        returned = np.bincount(np.minimum(age[back], HOURLY_AGES) - 1, -orders[back], HOURLY_AGES)
+        clock = hour + raw_age  # when it was told, counted from the cut
+        first = int(clock.min(initial=0))
+        owed = waiter & (arrival_kind == PRE_SALE) & (share < 1)  # not to be taken back before it is paid in full
+        came = np.where(owed, np.where(balance, gmv / left, 0.0), np.where(back, 0.0, np.maximum(orders, 0.0)))
+        told, gone = (summed(clock - first, w, 1 - first) for w in (came, np.where(back, -orders, 0.0)))
         return cls(
             rows=mine,
             kind=kind[mine],
@@ -137,7 +141,7 @@ class HourlyOrders:
             balances=summed(since[balance] - 1, gmv[balance] / left[balance], n_hours)
             if share < 1
             else np.zeros(n_hours),
-            returned=returned.astype(np.float64),
+            returned=returns(told, gone),
             deposits=share,
             pre_sold=float(orders[pre].sum()),
             unlogged=max(float(rows.orders[mine].sum() - orders.sum()), 0.0),
@@ -159,10 +163,7 @@ class HourlyOrders:
         plain = _at(law.share, self.kind, self.age)
         early = _at(law.share, self.kind, burst_age)
         waits = self._waits(due, counts, law, early, prior)
-        level = self._level(counts, law, prior)
-        aged = summed(np.clip(self.age, 1, HOURLY_AGES) - 1, np.where(self.age > 0, due, 0.0), HOURLY_AGES)
-        back = returns(self.returned, level * aged, law.share.mean(0)) if self.age.size else None
-        returned = Returns(0.0, 0.0, np.zeros(HOURLY_AGES), 0.0) if back is None else back
+        returned = self.returned
         rho = returned.share
         # what has come back of orders that follow the law: their delay, then the returns'
         reach = np.diff(returned.law, prepend=0.0)[:192]
@@ -237,10 +238,6 @@ class HourlyOrders:
         return DelayCounts.count(
             n_kinds, HOURLY_AGES, (kinds, ages, np.concatenate([orders, self.unlogged * part])), exposed
         )
-
-    def _level(self, counts: DelayCounts, law: DelayLaw, prior: DelayPrior) -> float:
-        shape = prior.level_sd**-2
-        return float((shape + counts.arrived.sum()) / (shape + (counts.exposed * law.share).sum()))
 
     def _waits(
         self, due: Floats, counts: DelayCounts, law: DelayLaw, early: Floats, prior: DelayPrior

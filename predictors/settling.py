@@ -14,8 +14,9 @@ A pre-sale order counts at once with its deposit, a share d of its value; the ba
 that are forfeited (prior 7 %). d is the ratio of money to orders against other phases, kept on its own grid.
 
 Orders come back: a share rho of them (prior 3 %, worth one return), told as negative restatements after an
-exponential time, whose mean is averaged over a grid. Everything after this module speaks of orders and money net of
-what comes back, so that the share told may exceed one for a while.
+exponential time after the order itself was told, whose mean is averaged over a grid. Returns by the hour are a
+convolution of orders by the hour: neither the orders' own delay nor those that waited enter. Everything after this
+module speaks of orders and money net of what comes back, so that the share told may exceed one for a while.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,9 @@ KIND_LEVEL_SD = 0.07
 #: Prior of the share of orders that comes back: mean, and returns it is worth.
 RETURN_MEAN, RETURN_WORTH = 0.03, 1.0
 #: Mean hours until an order comes back, and the longest time it may take.
-RETURN_HOURS, LATEST_RETURN = np.array([8.0, 14.0, 22.0, 30.0, 42.0]), 96
+RETURN_HOURS, LATEST_RETURN = np.array([6.0, 9.0, 13.0, 18.0, 24.0, 30.0, 38.0, 50.0]), 96
+#: Hours that their law is tabulated over.
+LAW_HOURS = 336
 #: Hours since the burst that are looked at one by one.
 _HOURS_IN = 48
 
@@ -131,37 +134,32 @@ def waiting(
     return Waiting(share, float(np.sqrt(max((weight * w**2).sum() - share**2, 0.0))), come)
 
 
-def returns(counts: Floats, exposed: Floats, told: Floats) -> Returns:
-    """Share that comes back, from counts by age of the click.
+def returns(came: Floats, back: Floats) -> Returns:
+    """Share of orders that comes back, by the clock on which they were told.
 
     Parameters
     ----------
-    counts
-        (n_ages,) orders that came back at age 1, 2, ...
-    exposed
-        (n_ages,) orders in the long run of clicks that are of that age now.
-    told
-        (n_ages,) delay law F of the orders themselves.
+    came
+        (n_hours,) orders by the hour in which they were told; those sold for a deposit by that of their balance, since
+        nothing is taken back before it is paid in full.
+    back
+        (n_hours,) orders that were told to have come back; the last hour is the one before the cut.
     """
-    n = counts.size
-    hours = np.arange(n)
-    step = np.diff(told, prepend=0.0)
-    at_risk = np.cumsum(exposed[::-1])[::-1]
+    hours = np.arange(LAW_HOURS)
     laws = np.where(hours >= LATEST_RETURN, 1.0, 1 - np.exp(-hours / RETURN_HOURS[:, None]))
-    reach = min(n, 2 * LATEST_RETURN)
     fit, shares = np.empty(RETURN_HOURS.size), np.empty(RETURN_HOURS.size)
-    shape = RETURN_WORTH + float(counts.sum())
+    shape = RETURN_WORTH + float(back.sum())
+    seen = back > 0
     for k, law in enumerate(laws):
-        by_age = np.convolve(step[:reach], np.diff(law, prepend=0.0)[:reach])[:reach] * at_risk[:reach]
-        rate = RETURN_WORTH / RETURN_MEAN + float(by_age.sum())
-        seen = counts[:reach] > 0
-        fit[k] = float(counts[:reach][seen] @ np.log(np.maximum(by_age[seen], 1e-12))) - shape * np.log(rate)
+        due = np.convolve(came, np.diff(law[: LATEST_RETURN + 1], prepend=0.0))[: came.size]
+        rate = RETURN_WORTH / RETURN_MEAN + float(due.sum())
+        fit[k] = float(back[seen] @ np.log(np.maximum(due[seen], 1e-12))) - shape * np.log(rate)
         shares[k] = shape / rate
     weight = np.exp(fit - fit.max())
     weight /= weight.sum()
     share = float(weight @ shares)
     spread = float(np.sqrt(weight @ (shares - share) ** 2 + share**2 / shape))
-    return Returns(min(share, 0.5), spread, weight @ laws, float(counts.sum()))
+    return Returns(min(share, 0.5), spread, weight @ laws, float(back.sum()))
 
 
 def paid(orders: float, balances: Floats, hours_in: int) -> Waiting:

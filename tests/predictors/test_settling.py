@@ -48,23 +48,21 @@ def test_pre_sale_orders_are_not_expected_to_wait():
     assert found.share < 0.05
 
 
-@pytest.mark.parametrize("share", [0.0, 0.04, 0.15])
-def test_the_share_that_comes_back_is_learned(share):
+@pytest.mark.parametrize(("share", "mean"), [(0.0, 30.0), (0.04, 30.0), (0.04, 10.0), (0.15, 20.0)])
+def test_the_share_that_comes_back_is_learned_with_how_long_it_takes(share, mean):
     rng = np.random.default_rng(3)
-    ages = np.arange(336)
-    told = 1 - 0.55 * np.exp(-ages / 12.0)
-    exposed = np.where(ages < 120, 100.0, 0.0)
-    law = np.minimum(1 - np.exp(-ages / 30.0), np.where(ages < 72, 1.0, 1.0))
-    by_age = np.convolve(np.diff(told, prepend=0.0), np.diff(law, prepend=0.0))[:336]
-    counts = rng.poisson(share * by_age * np.cumsum(exposed[::-1])[::-1]).astype(float)
-    found = returns(counts, exposed, told)
-    assert found.share == pytest.approx(share, abs=0.008)
+    came = rng.poisson(np.where(np.arange(120) == 70, 2000.0, 80.0)).astype(float)  # a burst among ordinary hours
+    law = np.minimum(1 - np.exp(-np.arange(120) / mean), 1.0)
+    back = rng.poisson(share * np.convolve(came, np.diff(law, prepend=0.0))[:120]).astype(float)
+    found = returns(came, back)
+    assert found.share == pytest.approx(share, abs=0.006)
     assert abs(found.share - share) < 4 * found.share_sd
+    if share:
+        assert np.abs(found.law[:72] - (1 - np.exp(-np.arange(72) / mean))).max() < 0.1
 
 
 def test_without_orders_a_few_returns_are_assumed():
-    none = np.zeros(336)
-    found = returns(none, none, 1 - 0.5 * np.exp(-np.arange(336) / 12.0))
+    found = returns(np.zeros(1), np.zeros(1))
     assert found.share == pytest.approx(0.03)
     assert found.share_sd > 0.02
 
