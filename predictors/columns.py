@@ -77,6 +77,7 @@ class Log:
             column = self.source[name]
         else:
             column = pl.read_parquet(self.source, columns=[name]).to_series()
+        column = plain(column)
         return column if self.kept is None else column.filter(pl.Series(self.kept))
 
     def filter(self, mask: NDArray[np.bool_]) -> "Log":
@@ -96,5 +97,20 @@ class Log:
         """Some columns of a stretch of a log that has all its rows."""
         there = [name for name in names if name in self.schema]
         if isinstance(self.source, pl.DataFrame):
-            return self.source.slice(start, count).select(there)
-        return pl.scan_parquet(self.source).select(there).slice(start, count).collect()
+            rows = self.source.slice(start, count).select(there)
+        else:
+            rows = pl.scan_parquet(self.source).select(there).slice(start, count).collect()
+        return rows.with_columns(plain(rows[name]) for name in there)
+
+
+def plain(column: pl.Series) -> pl.Series:
+    """A column as texts, numbers or instants, however it was stored: categories, decimals and durations too."""
+    if column.dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    if column.dtype == pl.Duration:
+        return column.dt.total_microseconds().cast(pl.Float64) / 1e6
+    if column.dtype == pl.Binary:
+        # old writers store texts as bytes
+        text = column.cast(pl.String, strict=False)
+        return text if text.null_count() == column.null_count() else "x" + column.bin.encode("hex")
+    return column.cast(pl.Float64) if column.dtype.is_decimal() else column

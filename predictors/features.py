@@ -248,7 +248,7 @@ def _share(text: pl.Series, pattern: str) -> float:
     return float(some.str.contains(pattern).sum()) / max(some.len(), 1)
 
 
-def _when(column: pl.Series) -> pl.Series:
+def instants(column: pl.Series) -> pl.Series:
     """Instants of a time column, whatever it is stored as."""
     if column.dtype == pl.Date:
         return column.cast(pl.Datetime("us"))
@@ -264,7 +264,7 @@ def _when(column: pl.Series) -> pl.Series:
 
 def _cycles(name: str, column: pl.Series) -> set[str]:
     """Cycles of a time column that its rows run through often enough to tell them from the passing of time."""
-    when = _when(column).drop_nulls()
+    when = instants(column).drop_nulls()
     if when.dtype not in (pl.Datetime,) or not when.len():
         return set()
     days = (when.max() - when.min()).total_seconds() / 86_400  # pyright: ignore[reportOperatorIssue, reportOptionalOperand, reportAttributeAccessIssue]
@@ -281,7 +281,7 @@ def _numbers(name: str, column: pl.Series, role: str) -> list[tuple[str, Floats]
         values = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy().astype(np.float64)
         return [(name, np.where(np.isfinite(values), values, np.nan))]
     if role == "time":
-        when = _when(column)
+        when = instants(column)
         hour = when.dt.hour().cast(pl.Float64).to_numpy() + when.dt.minute().cast(pl.Float64).to_numpy() / 60
         return [(f"{name}:hour", hour), (f"{name}:weekday", when.dt.weekday().cast(pl.Float64).to_numpy())]
     if role == "tags":

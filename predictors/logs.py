@@ -15,7 +15,7 @@ import polars as pl
 from domain.errors import ConfigError, SchemaMismatch
 from domain.tables import Bools, Floats, Ints
 from predictors.columns import Columns, Log
-from predictors.features import Encoder, leak_codes, profile_codes
+from predictors.features import Encoder, instants, leak_codes, profile_codes
 from predictors.judging import judge
 from predictors.rates import RateModel, fit_rate
 from predictors.sums import summed
@@ -303,15 +303,18 @@ def _instant(text: str, dtype: pl.DataType, name: str) -> pl.Expr:
 def _labels(log: Columns, label: str, worth: str | None, *, counting: bool) -> _Labels:
     """Successes and trials of each row."""
     column = log[label]
+    if column.dtype == pl.String:
+        column = column.str.strip_chars().str.to_lowercase()
+        column = column.replace({"true": "1", "yes": "1", "false": "0", "no": "0", "": None})
     number = column.cast(pl.Float64, strict=False)
     values = number.fill_null(float("nan")).to_numpy().astype(np.float64)
     told = np.isfinite(values)
     notes: list[str] = []
     if not told.all():
         missing = int((~told).sum())
-        wrong = column.drop_nulls().len() - number.drop_nulls().len()
-        if wrong:
-            strange = column.filter(number.is_null() & column.is_not_null()).head(3).to_list()
+        unread = number.is_null() & column.is_not_null()
+        if unread.any():
+            strange = log[label].filter(unread).head(3).to_list()
             raise SchemaMismatch(f"label column {label!r} must hold 0 and 1 (or true and false), found {strange}")
         notes.append(f"{missing} rows without a label teach nothing")
     weight = np.ones(values.size)
@@ -341,11 +344,7 @@ def _labels(log: Columns, label: str, worth: str | None, *, counting: bool) -> _
 
 def _only_clock(log: Log, encoder: Encoder) -> str | None:
     """The column of instants, where there is exactly one, complete, that moves."""
-    clocks = [
-        name
-        for name, role in encoder.roles.items()
-        if role == "time" and log[name].dtype.is_temporal() and not log[name].null_count()
-    ]
+    clocks = [name for name, role in encoder.roles.items() if role == "time" and not instants(log[name]).null_count()]
     return clocks[0] if len(clocks) == 1 and log[clocks[0]].n_unique() >= 20 else None
 
 

@@ -134,3 +134,39 @@ def test_a_log_whose_older_rows_tell_another_story_listens_to_the_recent_ones():
     rows = pl.DataFrame({"site": [f"s{i}" for i in site], "at": at, "click": (rng.random(3000) < p) * 1})
     fitted = fit_rates(rows, "click", time="at", types={"at": "ignore"})
     assert any("recent rows weigh more" in note for note in fitted.notes)
+
+
+def test_however_a_log_is_stored_it_teaches_the_same(bundle):
+    rows = log(14, 300).with_columns(at=pl.datetime(2026, 3, 1) + pl.duration(minutes=20 * pl.int_range(pl.len())))
+    told = pl.when(pl.col("click") == 1)
+    otherwise = rows.with_columns(
+        pl.col("site").cast(pl.Categorical),
+        pl.col("hour").cast(pl.Decimal(9, 2)),
+        click=told.then(pl.lit("yes")).otherwise(pl.lit("no")).cast(pl.Categorical),
+    )
+    texts = rows.with_columns(pl.all().cast(pl.String))
+    means = [score_rates(fit_rates(each, "click"), rows)["mean"].to_numpy() for each in (rows, otherwise, texts)]
+    assert np.allclose(means, means[0], rtol=1e-6)
+    mean = score_rates(bundle, log(15, 300))["mean"].to_numpy()
+    judged = [
+        judge_rates(bundle, log(15, 300).with_columns(click=click), mean)
+        for click in (
+            pl.col("click"),
+            pl.col("click").cast(pl.Boolean),
+            pl.col("click").cast(pl.String),
+            told.then(pl.lit("True")).otherwise(pl.lit("False")),
+            told.then(pl.lit("yes")).otherwise(pl.lit(" NO")),
+        )
+    ]
+    assert judged[0] is not None
+    assert all(each == judged[0] for each in judged)
+
+
+def test_durations_and_bytes_are_columns_too():
+    odd = log(16, 300).with_columns(
+        dwell=pl.duration(milliseconds=(pl.col("size") * 1000).cast(pl.Int64)), key=pl.col("site").cast(pl.Binary)
+    )
+    fitted = fit_rates(odd.drop("size", "site"), "click")
+    assert fitted.model.encoder.roles["dwell"] == "number"
+    assert fitted.model.encoder.roles["key"] == "category"
+    assert np.isfinite(score_rates(fitted, odd)["mean"].to_numpy()).all()
