@@ -110,7 +110,8 @@ def plain(column: pl.Series) -> pl.Series:
     if column.dtype == pl.Duration:
         return column.dt.total_microseconds().cast(pl.Float64) / 1e6
     if column.dtype == pl.Binary:
-        # old writers store texts as bytes
-        text = column.cast(pl.String, strict=False)
-        return text if text.null_count() == column.null_count() else "x" + column.bin.encode("hex")
+        try:  # old writers store texts as bytes
+            return column.cast(pl.String)
+        except pl.exceptions.PolarsError:
+            return pl.Series(column.name, ["x"]) + column.bin.encode("hex")
     return column.cast(pl.Float64) if column.dtype.is_decimal() else column

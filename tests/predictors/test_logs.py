@@ -164,9 +164,11 @@ def test_however_a_log_is_stored_it_teaches_the_same(bundle):
 
 def test_durations_and_bytes_are_columns_too():
     odd = log(16, 300).with_columns(
-        dwell=pl.duration(milliseconds=(pl.col("size") * 1000).cast(pl.Int64)), key=pl.col("site").cast(pl.Binary)
+        dwell=pl.duration(milliseconds=(pl.col("size") * 1000).cast(pl.Int64)),
+        key=pl.col("site").cast(pl.Binary),
+        hash=pl.Series([bytes([255, i % 7]) for i in range(300)]),
     )
     fitted = fit_rates(odd.drop("size", "site"), "click")
     assert fitted.model.encoder.roles["dwell"] == "number"
-    assert fitted.model.encoder.roles["key"] == "category"
+    assert fitted.model.encoder.roles["key"] == fitted.model.encoder.roles["hash"] == "category"
     assert np.isfinite(score_rates(fitted, odd)["mean"].to_numpy()).all()
