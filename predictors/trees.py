@@ -7,14 +7,17 @@ the second where they are few, and their mean mostly better than either.
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.tables import Floats
 from predictors.features import Encoded
 from predictors.sums import summed
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 #: Numbers of trees that are compared.
 TREES = (25, 50, 100, 150, 200, 300, 400)
@@ -47,7 +50,7 @@ class Trees:
 
     text: str
     statistics: tuple[Floats, ...]
-    _booster: list[lgb.Booster] = field(default_factory=list[lgb.Booster], compare=False, repr=False)
+    _booster: list["lgb.Booster"] = field(default_factory=list["lgb.Booster"], compare=False, repr=False)
 
     def logits(self, data: Encoded, n_trees: int | None = None) -> Floats:
         """(n_rows,) log-odds by the first trees, or by all."""
@@ -55,9 +58,7 @@ class Trees:
 
     def staged(self, data: Encoded, counts: tuple[int | None, ...]) -> list[Floats]:
         """Log-odds by the first trees, for several numbers of trees."""
-        if not self._booster:
-            self._booster.append(lgb.Booster(model_str=self.text))
-        booster, columns = self._booster[0], _columns(data, self.statistics)
+        booster, columns = self._read(), _columns(data, self.statistics)
         found: list[Floats] = []
         for count in counts:
             # stages add up, so that no tree is walked twice
@@ -74,8 +75,15 @@ class Trees:
 
     def first(self, n_trees: int) -> "Trees":
         """The first trees alone."""
-        booster = self._booster[0] if self._booster else lgb.Booster(model_str=self.text)
-        return Trees(booster.model_to_string(num_iteration=n_trees), self.statistics)
+        return Trees(self._read().model_to_string(num_iteration=n_trees), self.statistics)
+
+    def _read(self) -> "lgb.Booster":
+        if not self._booster:
+            # an hour without trees shall not wait for the library to load
+            import lightgbm as lgb
+
+            self._booster.append(lgb.Booster(model_str=self.text))
+        return self._booster[0]
 
 
 def grow(
@@ -99,6 +107,8 @@ def grow(
     drawn
         Whether thresholds are drawn at random.
     """
+    import lightgbm as lgb
+
     share, weight = share.astype(np.float64), weight.astype(np.float64)
     hits = share * weight
     mean = float((hits.sum() + 0.5) / (weight.sum() + 1.0))
