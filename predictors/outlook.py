@@ -25,6 +25,7 @@ from predictors.shrinkage import gamma_band
 from predictors.sums import summed
 from predictors.traffic import daily_volume, learn_traffic
 from predictors.value import order_value
+from predictors.won_level import follow_won
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
 _PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
@@ -178,20 +179,21 @@ def _followed(
     slot = hour - first
     n_past = int(slot[-1]) + 1 if hour.size else 0
     gap = -(first + n_past)  # hours between the last row and the hour that is decided
-    # who pays the bid learns nothing of the market from prices paid
-    telling = clicks if auction is Auction.SECOND_PRICE else np.zeros_like(clicks)
     last = int(ahead.max() - now_at)
     spend = rows.spend[order]
     pays = 0.0
-    if auction is Auction.SECOND_PRICE:
-        won_all = factors.traffic[position] * (
-            np.nan if priors.clicks_per_hour is None else priors.clicks_per_hour[unit]
+    coming = factors.traffic[position] * (1.0 if priors.clicks_per_hour is None else priors.clicks_per_hour[unit])
+    if auction is Auction.FIRST_PRICE:  # who pays the bid learns nothing of the market from prices paid
+        level = follow_won(
+            unit, slot, clicks, bid, coming, log_price, spread[unit], n, n_past, gap + last + 1, price_sd
         )
+    else:
+        won_all = coming if priors.clicks_per_hour is not None else np.full(coming.size, np.nan)
         paid_rows = PriceRows(unit, slot, clicks, spend, bid, log_price, spread[unit])
         pays = float(learn_payment(paid_rows, won_all, n, price_sd) @ PAYS)
-    level = follow_price(
-        unit, slot, telling, spend, bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd, pays
-    )
+        level = follow_price(
+            unit, slot, clicks, spend, bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd, pays
+        )
     when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
     now = log_price + level.offset[unit] + (level.past[slot] if n_past else 0.0)
@@ -239,7 +241,7 @@ def _followed(
     slope = np.exp(-0.5 * z**2) / (2.5066282746310002 * ndtr(z)) / spread
     volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
     if auction is Auction.FIRST_PRICE:
-        notes.append("first price: prices paid do not tell the market price, so it stays as forecast")
+        notes.append("first price: prices paid do not tell the market price; which units lose clicks does")
     if pays > 0.05:
         notes.append(
             f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"

@@ -9,7 +9,7 @@ level + offset with its precision; hours and units are then separated by backfit
 The level is a slow part (random walk, with a 1 % chance per hour of a jump) plus an AR(1) part. Its parameters are
 averaged over a grid by marginal likelihood, so a steady market is smoothed and a jump is followed at once:
 Harrison and Stevens, Bayesian forecasting (1976). In first-price auctions prices paid tell nothing (one pays the
-bid), and levels stay where the forecast has them.
+bid); there `won_level` learns the level from the clicks.
 """
 
 import math
@@ -95,7 +95,7 @@ def follow_price(
     )
     seen = weight_hour > 0
     noise = np.where(seen, dispersion / np.maximum(weight_hour, 1e-12), np.inf)
-    ahead, ahead_var = _filter(level, noise, n_ahead, _GRID)
+    ahead, ahead_var, _, _ = _filter(level, noise, n_ahead, _GRID)
     past = np.where(seen, level, 0.0)
     _carry(past, seen)
     return PriceLevel(
@@ -113,8 +113,20 @@ def follow_level(level: Floats, noise: Floats, n_ahead: int) -> tuple[Floats, Fl
     n_ahead
         Steps to forecast, the first being the one after the last seen.
     """
-    ahead, variance = _filter(level, noise, n_ahead, _GRID)
+    ahead, variance, _, _ = _filter(level, noise, n_ahead, _GRID)
     return ahead, np.sqrt(variance)
+
+
+def smooth_level(level: Floats, noise: Floats) -> Floats:
+    """(n_past,) a level that wanders, each hour's told by the hours before it, its own, and those after it."""
+    _, _, mean, variance = _filter(level, noise, 1, _GRID)
+    _, _, later, later_variance = _filter(level[::-1].copy(), noise[::-1].copy(), 1, _GRID)
+    # the way back has used the hour itself too: it is taken out before the two are put together
+    later, later_variance = later[::-1], later_variance[::-1]
+    own = np.where(np.isfinite(noise), 1 / noise, 0.0)
+    held = np.maximum(1 / later_variance - own, 1e-3)
+    after = (later / later_variance - own * np.where(np.isfinite(noise), level, 0.0)) / held
+    return (mean / variance + after * held) / (1 / variance + held)
 
 
 #: Parts of the bid in the price that are tried, and their prior chances: plain second price, or several slots.
@@ -347,8 +359,10 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays):
 
 @njit(cache=True)
 def _filter(level, noise, n_ahead, grid):
-    """Forecast mean and variance of the level, averaged over the grid by marginal likelihood."""
+    """Mean and variance of the level, to come and at each hour seen so far, averaged over the grid by likelihood."""
     n_grid = grid.shape[0]
+    seen = np.zeros((n_grid, level.size))
+    doubt = np.zeros((n_grid, level.size))
     score = np.zeros(n_grid)
     ahead = np.zeros((n_grid, n_ahead))
     spread = np.zeros((n_grid, n_ahead))
@@ -364,6 +378,8 @@ def _filter(level, noise, n_ahead, grid):
             v11 += drift**2
             v22 = v22 * persistence**2 + shock**2
             if not np.isfinite(noise[h]):
+                seen[g, h] = slow + fast
+                doubt[g, h] = v11 + 2 * v12 + v22
                 continue
             error = level[h] - slow - fast
             s0 = v11 + 2 * v12 + v22 + noise[h]
@@ -387,6 +403,8 @@ def _filter(level, noise, n_ahead, grid):
             slow += g1 * error
             fast += g2 * error
             v11, v12, v22 = n11, n12, n22
+            seen[g, h] = slow + fast
+            doubt[g, h] = v11 + 2 * v12 + v22
         score[g] = likelihood
         for a in range(n_ahead):
             fast *= persistence
@@ -404,4 +422,11 @@ def _filter(level, noise, n_ahead, grid):
             mean[a] += weight[g] * ahead[g, a]
         for g in range(n_grid):
             variance[a] += weight[g] * (spread[g, a] + (ahead[g, a] - mean[a]) ** 2)
-    return mean, variance
+    past = np.zeros(level.size)
+    error_of_past = np.zeros(level.size)
+    for h in range(level.size):
+        for g in range(n_grid):
+            past[h] += weight[g] * seen[g, h]
+        for g in range(n_grid):
+            error_of_past[h] += weight[g] * (doubt[g, h] + (seen[g, h] - past[h]) ** 2)
+    return mean, variance, past, error_of_past
