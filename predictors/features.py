@@ -24,6 +24,7 @@ ROLES = ("number", "category", "both", "tags", "time", "ignore")
 #: Why a column is left out that the caller named.
 ASKED = "ignored as asked"
 _ROWS_OF_EDGES = 300_000  # rows that edges of bins are taken from
+_MOST = 1e30
 _OTHER = 0  # code of rare, unseen and missing categories
 
 
@@ -253,7 +254,8 @@ def instants(column: pl.Series) -> pl.Series:
     if column.dtype == pl.Date:
         return column.cast(pl.Datetime("us"))
     if column.dtype == pl.Time:
-        return pl.Series(column.name, [0], dtype=pl.Int64).cast(pl.Datetime("us")).dt.combine(column)
+        day = pl.DataFrame({"time": column}).select(pl.date(1970, 1, 1).dt.combine(pl.col("time")))
+        return day.to_series()
     if column.dtype.is_temporal():
         return column
     text = column.cast(pl.String).str.slice(0, 19).str.replace("T", " ", literal=True)
@@ -264,6 +266,8 @@ def instants(column: pl.Series) -> pl.Series:
 
 def _cycles(name: str, column: pl.Series) -> set[str]:
     """Cycles of a time column that its rows run through often enough to tell them from the passing of time."""
+    if column.dtype == pl.Time:
+        return {f"{name}:hour"}
     when = instants(column).drop_nulls()
     if when.dtype not in (pl.Datetime,) or not when.len():
         return set()
@@ -279,7 +283,8 @@ def _cycles(name: str, column: pl.Series) -> set[str]:
 def _numbers(name: str, column: pl.Series, role: str) -> list[tuple[str, Floats]]:
     if role in ("number", "both"):
         values = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy().astype(np.float64)
-        return [(name, np.where(np.isfinite(values), values, np.nan))]
+        # what single precision cannot hold is as good as the most that it can
+        return [(name, np.where(np.isfinite(values), np.clip(values, -_MOST, _MOST), np.nan))]
     if role == "time":
         when = instants(column)
         hour = when.dt.hour().cast(pl.Float64).to_numpy() + when.dt.minute().cast(pl.Float64).to_numpy() / 60

@@ -303,6 +303,8 @@ def _instant(text: str, dtype: pl.DataType, name: str) -> pl.Expr:
 def _labels(log: Columns, label: str, worth: str | None, *, counting: bool) -> _Labels:
     """Successes and trials of each row."""
     column = log[label]
+    if column.dtype.is_nested() or column.dtype.is_temporal():
+        raise SchemaMismatch(f"label column {label!r} must hold 0 and 1 (or true and false), not {column.dtype}")
     if column.dtype == pl.String:
         column = column.str.strip_chars().str.to_lowercase()
         column = column.replace({"true": "1", "yes": "1", "false": "0", "no": "0", "": None})
@@ -333,6 +335,10 @@ def _labels(log: Columns, label: str, worth: str | None, *, counting: bool) -> _
             "column of its trials with --trials"
         )
     if not counts:
+        if bool(np.isin(values, (0.0, 1.0)).all()) and bool((weight % 1 > 0).any()):
+            # no numbers of equal rows: what they add up to says nothing of how much was seen
+            weight = weight * (told.sum() / weight.sum())
+            notes.append(f"weights {worth!r} are no whole numbers: they count relative to their mean")
         return _Labels(values * weight, weight, False, tuple(notes))
     if not counting:
         notes.append(f"label {label!r} counts: read as successes of {worth!r} trials")

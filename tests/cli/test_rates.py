@@ -140,6 +140,46 @@ def test_labels_from_before_their_row_or_after_the_cut_do_not_teach(done, logs, 
     assert "known" in record["ignored"]
 
 
+def test_labels_that_became_known_after_the_cut_change_nothing(done, logs, tmp_path):
+    rows = pl.read_parquet(logs / "train.parquet").head(400)
+    rows = rows.with_columns(known=pl.when(pl.col("click") == 1).then(pl.col("at") + pl.duration(hours=30)))
+    late = pl.col("known") >= datetime(2026, 3, 5)
+    other = rows.with_columns(
+        click=pl.when(late).then(0).otherwise(pl.col("click")),
+        known=pl.when(late).then(None).otherwise(pl.col("known")),
+    )
+    assert (rows["click"] - other["click"]).sum() > 10
+    for name, log in (("a", rows), ("b", other)):
+        log.write_parquet(tmp_path / "log.parquet")
+        done("rates", "fit", tmp_path / "log.parquet", "--label", "click", "--time", "at", "--label-time", "known",
+             "--until", "2026-03-05", "--out", tmp_path / "k.bundle")  # fmt: skip
+        done("rates", "score", tmp_path / "k.bundle", logs / "later.parquet", "--out", tmp_path / f"{name}.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_clocks_that_are_off_numbers_beyond_all_measure_and_weights_of_any_scale_still_give_rates(done, logs, tmp_path):
+    rows = pl.read_parquet(logs / "train.parquet").head(300)
+    k = pl.int_range(pl.len())
+    odd = rows.with_columns(
+        at=pl.when(k == 7).then(datetime(2099, 1, 1)).when(k == 8).then(datetime(1970, 1, 1)).otherwise(pl.col("at")),
+        size=pl.when(k % 9 == 0).then(float("inf")).otherwise(pl.col("size") * 1e300),
+        clock=pl.col("at").dt.time(),
+        empty=pl.lit(None, pl.String),
+        worth=1e-9 * (1.5 + k % 3),
+    )
+    odd.write_parquet(tmp_path / "odd.parquet")
+    record = done("rates", "fit", tmp_path / "odd.parquet", "--label", "click", "--weight", "worth", "--time", "at",
+                  "--out", tmp_path / "odd.bundle", "--json").json  # fmt: skip
+    assert record["left_out"]["empty"] == "no value in any row"
+    assert record["trials"] == pytest.approx(300)
+    nothing = odd.with_columns(pl.lit(None, odd.schema[name]).alias(name) for name in odd.columns)
+    for log in (odd, nothing):
+        log.write_parquet(tmp_path / "score.parquet")
+        done("rates", "score", tmp_path / "odd.bundle", tmp_path / "score.parquet", "--out", tmp_path / "r.csv")
+        scored = pl.read_csv(tmp_path / "r.csv").select("low", "mean", "high").to_numpy()
+        assert ((scored > 0) & (scored < 1)).all()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -195,9 +235,14 @@ def test_wrong_calls_and_unreadable_files_are_refused_in_words(run, logs, bundle
     train, later, out = logs / "train.csv", logs / "later.parquet", tmp_path / "o.bundle"
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "torn.parquet").write_bytes(later.read_bytes()[:400])
+    rows = pl.read_parquet(later).with_columns(shown=pl.lit(0), both=pl.concat_list("click", "click"))
+    rows.write_parquet(tmp_path / "zero.parquet")
     for status, words, expected in (
         (1, ("fit", train, "--label", "conversion", "--out", out), "not in the log"),
         (1, ("fit", train, "--label", "site", "--out", out), "must hold 0 and 1"),
+        (1, ("fit", tmp_path / "zero.parquet", "--label", "click", "--trials", "shown", "--out", out), "has a trial"),
+        (1, ("fit", tmp_path / "zero.parquet", "--label", "both", "--out", out), "must hold 0 and 1"),
+        (1, ("fit", train, "--label", "at", "--out", out), "must hold 0 and 1"),
         (1, ("fit", tmp_path / "empty.csv", "--label", "click", "--out", out), "empty"),
         (1, ("fit", tmp_path / "torn.parquet", "--label", "click", "--out", out), "not a readable log"),
         (1, ("fit", tmp_path / "gone.csv", "--label", "click", "--out", out), "cannot be read"),
