@@ -90,7 +90,7 @@ class TickLog:
     @property
     def charged(self) -> float:
         """Sum of the prices of what was exposed, account currency."""
-        return float(self.price @ self.exposed)
+        return float(self.price[self.exposed].sum())
 
     @property
     def paid(self) -> float:

@@ -11,6 +11,7 @@ higher place or the own bid costs more than it brings (docs/library.md, docs/mat
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -20,11 +21,13 @@ from domain.errors import ConfigError, InvalidPlan, NotFitted, SteadyBidError
 from domain.goals import Objective
 from domain.outlook import Auction
 from domain.tables import Floats, Ints
-from engine.auction_counts import Places, Scale, count_tick
+from engine.auction_counts import BINS, Places, Scale, count_tick
 from engine.auction_goal import Bought, Choice, Program, choose
-from engine.auction_outlook import Ahead, Profile, Today, make_profile, response
+from engine.auction_outlook import Ahead, Profile, Today, make_profile
 from engine.auction_report import AuctionState, Band
+from engine.auction_response import response
 from engine.auction_value import DayShift, ValueHabit, ValueLevel
+from predictors.price_level import follow_level
 
 _OBJECTIVES = {
     "orders": Objective.ORDERS, "order": Objective.ORDERS, "conversions": Objective.ORDERS, "conversion": Objective.ORDERS,
@@ -37,6 +40,8 @@ _AUCTIONS = {
 }  # fmt: skip
 #: A tick in which no price is known yet may cost this many even shares of the budget at most.
 PROBE_SHARES = 1.5
+#: Without past days: what the score of a whole day may be off by in forecast, where going beyond a soft target is asked.
+COLD_DOUBT = 0.15
 
 
 class AuctionBidder:
@@ -132,9 +137,11 @@ class AuctionBidder:
         self._probe, self._probed_at, self._told_share = 1.0, -np.inf, 1.0
         self._shift = DayShift(self._profile.log_value if self._profile is not None else None, self._n)
         self._wins = self._auctions = 0
+        self._beyond = False
         self._notes: list[str] = []
         self._running = True
         self._state = None
+        _load_kernels()
         return self
 
     @property
@@ -207,7 +214,9 @@ class AuctionBidder:
         try:
             program = self._program(ahead, scale)
             level = self._level_now()
-            choice = choose(program, self._bought, remaining, self._kappa, self.target_mode, level)
+            doubt = COLD_DOUBT * (self._n - tick) / self._n if self._profile is None else 0.0
+            choice = choose(program, self._bought, remaining, self._kappa, self.target_mode, level, self._beyond, doubt)
+            self._beyond = choice.beyond
         except (SteadyBidError, ArithmeticError, ValueError) as failed:
             return self._held(tick, worth, remaining, failed)
         price = choice.price
@@ -264,7 +273,7 @@ class AuctionBidder:
         if gone >= 0:
             self._probe *= 4.0 if gone < 0.5 * share / PROBE_SHARES else (0.5 if gone > share else 1.0)
         self._probed_at = remaining
-        multiplier = self._probe * share / max(float(worth @ height), 1e-300)
+        multiplier = self._probe * share / max(float((worth * height).sum()), 1e-300)
         if self._kappa is not None:
             multiplier = min(multiplier, self._kappa)
             height = np.minimum(height, max(self._kappa / multiplier, 1.0))
@@ -466,7 +475,7 @@ def _evidence(log: TickLog) -> tuple[float, float, float]:
     """Believed value of what was exposed, what came of it, and its sum of squares."""
     seen = log.exposed & (log.values > 0)
     came = log.conversions[seen]
-    return float(log.values[seen].sum()), float(came.sum()), float(came @ came)
+    return float(log.values[seen].sum()), float(came.sum()), float((came * came).sum())
 
 
 def _typical_price(logs: Sequence[TickLog]) -> float | None:
@@ -475,6 +484,19 @@ def _typical_price(logs: Sequence[TickLog]) -> float | None:
     if told.size == 0:
         told = np.concatenate([log.price[(log.position > 0) & (log.price > 0)] for log in logs])
     return float(np.median(told)) if told.size else None
+
+
+@cache
+def _load_kernels() -> None:
+    """Let compiled loops be loaded before the day rather than within its first call: a program of one cell."""
+    scale = Scale.around(np.ones(1), 1.0)
+    table = np.zeros((1, scale.n_buckets, BINS))
+    table[:, :, BINS // 2] = 1.0
+    ahead = Ahead(table, np.ones(table.shape[:2]), 0.0, 0.0, 1.0, 1.0)
+    bids, exposures, spend = response(ahead, scale, Places(False), False)
+    program = Program(bids, exposures, spend, ahead.value.reshape(-1), scale.n_buckets)
+    choose(program, Bought(), program.most / 2, None, TargetMode.HARD, ValueLevel())
+    follow_level(np.zeros(2), np.ones(2), 2)
 
 
 def _ladder(n: int, tick: int) -> Floats:

@@ -6,7 +6,9 @@ spend C, the most value V(C) that it can buy, its price and its bids. The target
 
     hard    the largest C with (C0 + C) / kappa <= L (V0 + V(C)), in the mean; and more than SLACK over target has a chance of at
             most RISK, both by what was truly bought and by what is counted: n0 + Poisson
-    soft    max E_L[ score(L (V0 + V(C)), C0 + C) ]; a plan goes over target by at most OVERSHOOT
+    soft    max E_L[ score(L (V0 + V(C)), C0 + C) ] among plans that go over target by at most OVERSHOOT; beyond them only
+            where the best plan of all is better by CLEARLY: where few auctions are as cheap as the target, V (kappa V / C)^2
+            goes on rising past it (V' C / V > 2/3), often to several times the value
 """
 
 from collections.abc import Callable
@@ -28,6 +30,11 @@ Judge = Callable[[Floats, Floats], tuple[Bools, Floats]]
 
 #: How far a soft plan may go over target; what a hard one may, and with how many standard errors to spare.
 OVERSHOOT = 0.05
+#: By how much the score of a soft plan beyond that must be better, in a day that has not turned to one and in one that has.
+#: The doubt about what lies ahead comes on top: money spent beyond the target does not come back, money kept can still go there.
+CLEARLY, STILL = 0.08, 0.02
+#: How much of that doubt a plan beyond the target gives away of its score to spend less: the score is flat near its best.
+SPARE = 0.3
 SLACK, TRUE_Z, COUNTED_Z = 0.10, 1.75, 0.5
 
 
@@ -56,6 +63,8 @@ class Choice:
         Spend of the first stretch.
     binding
         ``budget``, ``target``, ``none`` or ``unreachable``.
+    beyond
+        Whether the plan goes beyond a soft target because that scores clearly more.
     """
 
     bids: Floats
@@ -64,6 +73,7 @@ class Choice:
     value: float
     now: float
     binding: str
+    beyond: bool = False
 
 
 class Program:
@@ -128,8 +138,14 @@ def choose(
     kappa: float | None,
     mode: TargetMode,
     level: ValueLevel,
+    beyond: bool = False,
+    doubt: float = 0.0,
 ) -> Choice:
-    """Choose how much of what lies ahead to buy; raises what the solver raises."""
+    """Choose how much of what lies ahead to buy; raises what the solver raises.
+
+    ``beyond`` tells that the last plan went beyond a soft target: plans do not turn back for a trifle.
+    ``doubt`` is how far the score of a plan may be off.
+    """
     most = min(remaining, program.most)
     if most <= 0:
         raise OptimizationError("there is nothing to buy, or no money to buy it with")
@@ -139,14 +155,23 @@ def choose(
     judge = _soft(bought, kappa, level) if mode is TargetMode.SOFT else _hard(bought, kappa, level)
     spend, value = program.vertices(most)
     fits, marks = judge(spend, value)
-    if not fits.any():  # what makes the day's ratio best, and of that the most
+    reachable = bool(fits.any())
+    if not reachable:  # what makes the day's ratio best, and of that the most
         ratios = (bought.spend + spend) / np.maximum(bought.due + value, 1e-300)
-        k = int(np.flatnonzero(ratios <= 1.01 * ratios.min())[-1])
-        return program.choice(program.at(float(spend[k])), "unreachable")
-    k = int(np.argmax(np.where(fits, marks, -np.inf)))
-    if spend[k] >= 0.995 * most:
-        return program.choice(program.at(most), "none" if plenty else "budget")
-    return program.choice(program.at(float(spend[k])), "target")
+        best = int(np.flatnonzero(ratios <= 1.01 * ratios.min())[-1])
+    else:
+        best = int(np.argmax(np.where(fits, marks, -np.inf)))
+    far = False
+    if mode is TargetMode.SOFT:
+        top = int(np.argmax(marks))
+        clearly = STILL + 0.5 * doubt if beyond else CLEARLY + doubt
+        far = bool(marks[best] < (1 - min(clearly, 0.5)) * marks[top])
+        if far:  # of plans as good, the one that spends least: it keeps more to choose from
+            best = int(np.argmax(marks >= (1 - SPARE * doubt) * marks[top]))
+    if spend[best] >= 0.995 * most and (reachable or far):
+        return replace(program.choice(program.at(most), "none" if plenty else "budget"), beyond=far)
+    binding = "target" if reachable or far else "unreachable"
+    return replace(program.choice(program.at(float(spend[best])), binding), beyond=far)
 
 
 def _soft(bought: Bought, kappa: float, level: ValueLevel) -> Judge:
@@ -159,7 +184,7 @@ def _soft(bought: Bought, kappa: float, level: ValueLevel) -> Judge:
     def judge(spend: Floats, value: Floats) -> tuple[Bools, Floats]:
         whole, paid = bought.due + value, bought.spend + spend
         fits = paid <= (1 + OVERSHOOT) * kappa * mean * whole
-        return fits, p @ score(factor[:, None] * whole, paid, kappa)
+        return fits, (p[:, None] * score(factor[:, None] * whole, paid, kappa)).sum(axis=0)
 
     return judge
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from domain.auctions import Day
 from domain.tables import Bools, Floats, Ints
-from engine.auction_counts import BINS, REACH, STEP, Places, Scale, TickCounts, count_tick, spread_censored
+from engine.auction_counts import BINS, STEP, Places, Scale, TickCounts, count_tick, spread_censored
 from predictors.price_level import follow_level
 from predictors.profile import WeekProfile
 
@@ -482,24 +482,3 @@ class Today:
             float(np.exp(level[middle])),
             float(factor),
         )
-
-
-def response(ahead: Ahead, scale: Scale, places: Places, first_price: bool) -> tuple[Floats, Floats, Floats]:
-    """Bids (n_levels,), and exposures and spend (n_stretches * n_buckets, n_levels) that they would buy."""
-    table = ahead.table.reshape(-1, BINS)
-    mass = table.sum(axis=0)
-    total = float(mass.sum())
-    cumulated = np.cumsum(mass)
-    first = int(np.argmax(cumulated > 1e-9 * total))
-    last = int(np.argmax(cumulated >= (1 - 1e-6) * total)) + 1
-    last = min(last + 2, BINS)
-    seen, cost = places.curves()
-    # a bid at the upper end of bin j beats a price in the middle of bin i by STEP (j - i + 1/2)
-    gap = np.arange(first, last)[None, :] - np.arange(first, last)[:, None]
-    wins = gap >= 0
-    at = np.clip(gap, 0, REACH - 1)
-    inside = table[:, first:last]
-    exposures = inside @ np.where(wins, seen[at], 0.0)
-    bids = scale.bids[first:last]
-    spend = exposures * bids if first_price else (inside * scale.prices[first:last]) @ np.where(wins, cost[at], 0.0)
-    return bids, exposures, spend

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain.auctions import TickLog
+from domain.auctions import TargetMode, TickLog
 from domain.errors import ConfigError, InvalidPlan, NotFitted
 from engine import AuctionBidder
-from engine.auction_counts import BINS, spread_censored
+from engine.auction_counts import BINS, Places, Scale, spread_censored
+from engine.auction_goal import Bought, Choice, Program, choose
+from engine.auction_outlook import Ahead
+from engine.auction_response import response
 from engine.auction_value import DayShift, ValueHabit, ValueLevel
 from market.auction_hindsight import HindsightCurve
 from market.auction_play import ConstantMultiplier, DayResult, play_day
@@ -332,3 +335,78 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     script = Path(__file__).resolve().parents[2] / "examples" / "bid_in_auctions.py"
     runpy.run_path(str(script), run_name="__main__")
     assert "best in hindsight" in capsys.readouterr().out
+
+
+def hyperbolic(power: float) -> Program:
+    """Whoever bids more buys more: exposures rise with bid^power in one cell, spend with bid^(power + 1)."""
+    bids = np.geomspace(0.01, 1.0, 120)
+    exposures = (bids**power)[None, :]
+    spend = power / (power + 1) * exposures * bids
+    return Program(bids, exposures * 1000.0, spend * 1000.0, np.array([0.1]), 1)
+
+
+def test_a_soft_target_is_passed_only_where_the_score_says_so_clearly() -> None:
+    """V ~ C^(p / (p + 1)): beyond the target V^3 / C^2 rises with C for p > 2 and falls for p < 2."""
+    sure = ValueLevel().plus(1e7, 1e7, 1e7)
+    for power, passed in ((4.0, True), (1.0, False)):
+        program = hyperbolic(power)
+        free = choose(program, Bought(), program.most, None, TargetMode.SOFT, sure)
+        kappa = 0.4 * free.spend / free.value
+        chosen = choose(program, Bought(), program.most, kappa, TargetMode.SOFT, sure)
+        assert chosen.beyond is passed
+        over = chosen.spend / chosen.value / kappa
+        assert over > 2.0 if passed else over < 1.06
+        hard = choose(program, Bought(), program.most, kappa, TargetMode.HARD, sure)
+        assert hard.spend <= kappa * hard.value * (1 + 1e-9)
+        assert not hard.beyond
+    loose = choose(program, Bought(), program.most, 2 * free.spend / free.value, TargetMode.SOFT, sure)
+    assert loose.binding == "none"
+    assert not loose.beyond
+
+
+def test_doubt_keeps_a_soft_plan_near_its_target_and_a_turned_day_does_not_turn_back_for_a_trifle() -> None:
+    sure, program = ValueLevel().plus(1e7, 1e7, 1e7), hyperbolic(2.6)
+    free = choose(program, Bought(), program.most, None, TargetMode.SOFT, sure)
+
+    def beyond(share: float, turned: bool = False, doubt: float = 0.0) -> Choice:
+        kappa = share * free.spend / free.value
+        return choose(program, Bought(), program.most, kappa, TargetMode.SOFT, sure, turned, doubt)
+
+    tight = next(s for s in np.arange(0.95, 0.2, -0.01) if beyond(s).beyond)  # the mildest target that is passed
+    assert beyond(tight).beyond
+    assert not beyond(tight + 0.02).beyond
+    assert beyond(tight + 0.02, turned=True).beyond
+    assert not beyond(tight, doubt=0.3).beyond
+    assert beyond(0.3, doubt=0.15).spend < beyond(0.3).spend
+
+
+def test_where_few_auctions_are_as_cheap_as_a_soft_target_the_score_decides(
+    day: AuctionDay, past: list[tuple[TickLog, ...]]
+) -> None:
+    curve = HindsightCurve.of(day)
+    budget = 150.0
+    free = curve.best(budget, None)
+    tight = 0.4 * free.spend / free.value
+    best = curve.best(budget, tight)
+    assert best.spend > 1.5 * tight * best.value  # hindsight itself goes far beyond
+    for bidder, least in (
+        (AuctionBidder("orders", "gsp", "soft").fit(past), 0.8),
+        (AuctionBidder("orders", "gsp", "soft"), 0.6),
+    ):
+        assert play_day(day, bidder, budget, tight).score(tight) > least * best.score
+
+
+def test_what_bids_buy_is_the_fold_of_prices_and_places() -> None:
+    rng = np.random.default_rng(SEED)
+    scale, places = Scale.around(rng.lognormal(-7, 0.7, 500), 0.1), Places(False)
+    places.learn(rng.uniform(0, 2, 4000), rng.integers(1, 4, 4000), rng.uniform(1, 2, 4000), rng.random(4000) < 0.7)
+    table = np.zeros((2, scale.n_buckets, BINS))
+    table[:, :, 80:190] = rng.random((2, scale.n_buckets, 110))
+    bids, exposures, spend = response(Ahead(table, np.ones(table.shape[:2]), 0.1, 0.1, 1.0, 1.0), scale, places, False)
+    seen, cost = places.curves()
+    for level in (0, 60, bids.size - 1):
+        at = int(np.searchsorted(scale.bids, bids[level] * (1 - 1e-12)))
+        steps = np.minimum(at - np.arange(80, at + 1), seen.size - 1)
+        under = table.reshape(-1, BINS)[:, 80 : at + 1]
+        assert np.allclose(exposures[:, level], (under * seen[steps]).sum(axis=1))
+        assert np.allclose(spend[:, level], (under * scale.prices[80 : at + 1] * cost[steps]).sum(axis=1))
