@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    scenario: Annotated[str, typer.Option(help="Scenario by name, or a TOML file.")] = "demo",
+    scenario: Annotated[str, typer.Option(help="Scenario by name, or a TOML file.")] = "four-phase-roi",
     seeds: Annotated[str, typer.Option(help="Seeds, such as 3, 0-4 or 1,5,9.")] = "0-1",
     policy: Annotated[str, typer.Option(help="Policies, separated by commas.")] = "steadybid,static,manual,pid",
     json_file: Annotated[
