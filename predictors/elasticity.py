@@ -20,23 +20,16 @@ from predictors.sums import summed
 PRIOR_SD, ROW_SD, BOUND = 0.15, 0.35, 0.35
 
 
-def elasticity_correction(
+def elasticity_seen(
     unit: Ints, hour: Ints, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int
 ) -> tuple[float, float]:
-    """Factor on the landscape's elasticity, and its relative error.
+    """Weight of what rows say of the factor on the landscape's elasticity, and its product with (factor - 1).
 
-    Parameters
-    ----------
-    unit, hour, clicks
-        (n_rows,) rows; hour counts from 0.
-    due
-        (n_rows,) clicks that the landscape expects.
-    z, spread
-        (n_rows,) standardised log bid, and the log-sd of prices.
+    Parameters are those of `elasticity_correction`. The weight is the inverse variance; 0 = too few rows.
     """
     kept = due > 0.05
     if int(kept.sum()) < 50:
-        return 1.0, PRIOR_SD
+        return 0.0, 0.0
     unit, hour = unit[kept], hour[kept]
     clicks, due, z, spread = clicks[kept], due[kept], z[kept], spread[kept]
     n_hours = int(hour.max()) + 1
@@ -56,7 +49,23 @@ def elasticity_correction(
             held = np.maximum(summed(at, weight, n), 1e-12)
             answer = answer - (summed(at, weight * answer, n) / held)[at]
             y = y - (summed(at, weight * y, n) / held)[at]
-    information = float(weight @ answer**2)
+    return float(weight @ answer**2), float(weight @ (answer * y))
+
+
+def elasticity_correction(
+    unit: Ints, hour: Ints, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int
+) -> tuple[float, float]:
+    """Factor on the landscape's elasticity, shrunk to 1, and its relative error.
+
+    Parameters
+    ----------
+    unit, hour, clicks
+        (n_rows,) rows; hour counts from 0.
+    due
+        (n_rows,) clicks that the landscape expects.
+    z, spread
+        (n_rows,) standardised log bid, and the log-sd of prices.
+    """
+    information, pull = elasticity_seen(unit, hour, clicks, due, z, spread, n_units)
     total = information + PRIOR_SD**-2
-    factor = 1.0 + float(weight @ (answer * y)) / total
-    return float(np.clip(factor, 1 - BOUND, 1 + BOUND)), float(total**-0.5)
+    return float(np.clip(1.0 + pull / total, 1 - BOUND, 1 + BOUND)), float(total**-0.5)

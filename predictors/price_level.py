@@ -20,6 +20,7 @@ from numba import njit
 from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
+from predictors.elasticity import elasticity_seen
 
 #: Grid of (persistence of the AR part, its hourly sd, hourly sd of the slow part).
 _GRID = np.array(
@@ -133,7 +134,11 @@ def smooth_level(level: Floats, noise: Floats) -> Floats:
 PAYS = np.array([0.0, 0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.6])
 _PAYS_PRIOR = np.array([0.5, 0.07, 0.08, 0.08, 0.08, 0.07, 0.06, 0.06])
 #: Hours and rows that the payment is learned from.
-_PAYMENT_HOURS, _PAYMENT_ROWS = 24, 1600
+_PAYMENT_HOURS, _PAYMENT_ROWS = 48, 3200
+#: Rows that prices paid count as at most, in what they say of the payment: slots are a mixture only roughly.
+PAID_ROWS = 300
+#: Relative error of the elasticity that the right payment leaves.
+ELASTICITY_SD = 0.1
 #: Spread of a unit's volume around its forecast beyond what its rows tell, and of the common one.
 _VOLUME_SD, _COMMON_VOLUME_SD = 0.25, 0.25
 
@@ -170,9 +175,9 @@ def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd:
 
     With several slots a click costs more than under second price and follows the bid more closely: price
     paid = (1 - omega) second price + omega bid. Dear clicks can mean a high market price just as well; so for each
-    omega levels and offsets are fitted anew, and three things are weighed: what prices paid still miss, how far the
-    first levels lie from the forecast, and how clicks go with bids over the units, which a market price too high
-    makes too steep.
+    omega levels and offsets are fitted anew, and four things are weighed: what prices paid still miss, how far the
+    first levels lie from the forecast, and how clicks go with bids over the units and, where bids moved, within
+    them, which a market price too high makes too steep.
 
     Parameters
     ----------
@@ -195,12 +200,16 @@ def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd:
         level, offset, _, weight, *_ = _separate(some.unit, slot, precision, target, n_units, hours.size, unit_sd)
         middle = some.log_price + level[slot] + offset[some.unit]
         paid = _misfit(some.clicks, some.spend, some.bid, middle, some.spread, pays)
-        # rows share errors that no model knows: their evidence counts a quarter
-        fit[k] = -0.125 * chosen.size * np.log(paid)
+        # rows share errors that no law of prices knows: all of them together count as a few
+        fit[k] = -0.125 * min(chosen.size, PAID_ROWS) * np.log(paid)
         start = float(weight[early] @ level[early]) / max(float(weight[early].sum()), 1e-12)
         fit[k] -= 0.5 * start**2 / START_SD**2 + 0.125 * float((offset**2).sum()) / unit_sd**2
         if np.isfinite(due).all():
-            fit[k] += 0.5 * _volume_fit(some, due * ndtr((np.log(some.bid) - middle) / some.spread), n_units)
+            z = (np.log(some.bid) - middle) / some.spread
+            fit[k] += 0.5 * _volume_fit(some, due * ndtr(z), n_units)
+            held, pull = elasticity_seen(some.unit, slot, some.clicks, due * ndtr(z), z, some.spread, n_units)
+            if held > 0:
+                fit[k] -= 0.5 * (pull / held) ** 2 / (ELASTICITY_SD**2 + 1 / held)
     weight = _PAYS_PRIOR * np.exp(fit - fit.max())
     return weight / weight.sum()
 
