@@ -28,6 +28,10 @@ from domain.time import day_start
 _AMOUNTS = ("impressions", *(f"{n}{e}" for n in ("spend", "clicks", "orders", "gmv") for e in ("", "_low", "_high")))
 
 
+#: Rows of hours that begin within this of the newest row of any grain make an account one that is told by the hour.
+_HOURLY = timedelta(days=3)
+
+
 @dataclass(frozen=True, slots=True)
 class HardCaps:
     """Most that may ever be spent, account currency; ``inf`` = no cap of that kind.
@@ -110,7 +114,8 @@ class Breaker:
     calendar
         Phases that the phase caps speak of.
     stale_after_hours
-        Age of the newest learned row from which on reports are stale, once anything was ever decided.
+        Age of the newest reported hour from which on reports are stale, once anything was ever decided; of the newest
+        learned row where days are reported.
     goals
         Targets as written; ROI targets of the account are watched.
     rules
@@ -218,16 +223,14 @@ class Breaker:
         if not known.planned.height:
             return None  # nothing was decided yet, so nothing can be missing
         first = known.planned["start_utc"].min()
-        newest = known.performance["learned_at"].max()
+        newest, what = _newest(known)
         told = [t for t in (first, newest) if isinstance(t, datetime)]
         if not told:
             return None
         age = known.hour.start - max(told)
         if age > timedelta(hours=self.stale_after_hours):
             hours = age / timedelta(hours=1)
-            return Trip(
-                Action.HOLD, "stale reports", f"the newest report row is {hours:.0f} hours old; live bids are held"
-            )
+            return Trip(Action.HOLD, "stale reports", f"the newest {what} is {hours:.0f} hours old; live bids are held")
         return None
 
     def _contradiction(self, known: Known) -> Trip | None:
@@ -294,6 +297,24 @@ class Breaker:
             )
             return Trip(Action.SET, "cost over target", words)
         return None
+
+
+def _newest(known: Known) -> tuple[datetime | None, str]:
+    """Until when reports tell what happened, and what that instant is.
+
+    Where hours are reported it is the end of the newest hour that is described: an old hour that is told anew says
+    nothing of the hours that are missing. Days are described long after they began, and an account of which no unit
+    bids has no hours to describe: there the newest row counts by when it was learned.
+    """
+    rows = known.performance
+    live = known.live_bids.rows
+    bids = live.filter((pl.col("state") == "enabled") & (~pl.col("known") | (pl.col("bid_cpc").fill_null(0.0) > 0)))
+    hourly = rows.filter(pl.col("grain") == "hour")["start_utc"].max()
+    newest = rows["start_utc"].max()
+    if bids.height and isinstance(hourly, datetime) and isinstance(newest, datetime) and hourly > newest - _HOURLY:
+        return hourly + timedelta(hours=1), "hour that a report describes"
+    learned = rows["learned_at"].max()
+    return (learned if isinstance(learned, datetime) else None), "report row"
 
 
 def _unreported(known: Known, start: datetime | None) -> float:

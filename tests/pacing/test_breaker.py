@@ -11,7 +11,7 @@ from domain.goals import Goals, Target, TargetKind
 from domain.phases import Phase, PhaseKind, PromotionCalendar
 from domain.plans import INTERVENTIONS, PLAN, Action, BidPlan
 from domain.problem import Status
-from domain.tables import PLANNED, Known, empty
+from domain.tables import PLANNED, BidTable, Known, empty
 from domain.time import Window
 from pacing import Breaker, HardCaps, TripRules
 
@@ -78,6 +78,50 @@ def test_stale_reports_hold_the_live_bids(make_known) -> None:
     assert set(after.units["action"]) == {Action.HOLD.value}
     assert after.units["bid_cpc"].to_list() == after.units["live_bid_cpc"].to_list()
     assert Breaker(stale_after_hours=8).trip(stale) is None
+
+
+def _without_the_last(known: Known, hours: int, *, restated: bool = True) -> Known:
+    """The same, but the last hours are missing; the first hour has just been told anew."""
+    rows = known.performance.filter(pl.col("start_utc") < known.hour.plus(-hours).start)
+    if restated:
+        first = pl.col("start_utc") == rows["start_utc"].min()
+        told = pl.when(first).then(pl.lit(known.hour.start)).otherwise("learned_at").alias("learned_at")
+        rows = rows.with_columns(told.cast(rows.schema["learned_at"]))
+    object.__setattr__(known, "performance", rows)
+    return known
+
+
+@pytest.mark.parametrize(("missing", "held"), [(6, False), (7, True)])
+def test_an_old_hour_told_anew_does_not_hide_that_new_hours_are_missing(make_known, missing: int, held: bool) -> None:
+    known = _without_the_last(make_known(planned=_planned(make_known())), missing)
+    trip = Breaker(stale_after_hours=6).trip(known)
+    assert (trip is not None) == held
+    if trip is not None:
+        assert trip.rule == "stale reports"
+        assert "7 hours old" in trip.words
+
+
+def test_reports_of_days_are_fresh_by_when_they_were_learned(make_known) -> None:
+    known = make_known(planned=_planned(make_known()))
+    days = known.performance.filter(pl.col("start_utc") == known.performance["start_utc"].min()).with_columns(
+        pl.col("start_utc") - timedelta(days=1),
+        pl.lit("day").cast(known.performance.schema["grain"]).alias("grain"),
+        pl.lit(24.0).alias("hours"),
+    )
+    for learned_ago, held in ((5, False), (7, True)):
+        learned = pl.lit(known.hour.start - timedelta(hours=learned_ago)).cast(days.schema["learned_at"])
+        object.__setattr__(known, "performance", days.with_columns(learned.alias("learned_at")))
+        assert (Breaker(stale_after_hours=6).trip(known) is not None) == held
+
+
+def test_an_account_that_bids_nowhere_is_not_stale_for_want_of_new_hours(make_known) -> None:
+    known = _without_the_last(make_known(planned=_planned(make_known())), 12)
+    asleep = known.live_bids.rows.with_columns(
+        pl.lit("paused").cast(known.live_bids.rows.schema["state"]).alias("state")
+    )
+    assert Breaker(stale_after_hours=6).trip(known) is not None
+    object.__setattr__(known, "live_bids", BidTable(asleep))
+    assert Breaker(stale_after_hours=6).trip(known) is None
 
 
 def test_nothing_is_stale_before_the_first_decision(make_known) -> None:
