@@ -13,6 +13,7 @@ volume tells that the price is higher or the traffic smaller, and the grid holds
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,6 @@ HOUR_SD, FAST_SD, FAST_MEMORY, DAY_SD, SLOW_STEP = 0.18, 0.15, 0.6, 0.20, 0.01
 BURST_SD, BURST_CHANCE = 1.0, 0.03
 #: Share of each spread's weight that passes to a neighbour in an hour.
 SPREAD_LEAK = 0.002
-#: Log-sd of the lasting level, given the price, before anything is seen (a Belief is made wider where less is known).
 _OWN = 3  # a, day, fast
 
 
@@ -61,19 +61,42 @@ class Stretch:
     sd: float
 
 
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """One of several stories of a market not seen yet: ln p ~ N(`log_price`, `price_sd`), a | x around a line.
+
+    Attributes
+    ----------
+    chance
+        Weight against the other stories; they need not sum to 1.
+    level, level_slope
+        Lasting level of the traffic at `log_price`, and how it follows the log price: money buys what there is.
+    """
+
+    chance: float
+    log_price: float
+    price_sd: float
+    level: float
+    level_slope: float
+
+
 class Belief:
     """Filter of one campaign; money in units that the caller keeps to. See the module."""
 
-    def __init__(
-        self, log_price: float, price_sd: float, level: float, level_slope: float, level_sd: float, wave_sd: float
-    ):
-        """Begin with ln p ~ N(`log_price`, `price_sd`) and a | x ~ N(level + level_slope (x - log_price), level_sd)."""
-        half = 3.2 * price_sd
-        self.log_price: Floats = np.linspace(log_price - half, log_price + half, N_PRICES)
-        shape = np.exp(-0.5 * ((self.log_price - log_price) / price_sd) ** 2)
+    def __init__(self, prior: Sequence[Prior], level_sd: float, wave_sd: float):
+        """Begin with a mixture of stories; `level_sd` is the error of the lasting level given the price."""
+        low = min(one.log_price - 3.2 * one.price_sd for one in prior)
+        high = max(one.log_price + 3.2 * one.price_sd for one in prior)
+        self.log_price: Floats = np.linspace(low, high, N_PRICES)
+        shape, level = np.zeros(N_PRICES), np.zeros(N_PRICES)
+        for one in prior:
+            apart = self.log_price - one.log_price
+            part = one.chance / one.price_sd * np.exp(-0.5 * (apart / one.price_sd) ** 2)
+            shape += part
+            level += part * (one.level + one.level_slope * apart)
         self.weight: Floats = SPREAD_PRIOR[:, None] * (shape / shape.sum())
         self.level: Floats = np.zeros((SPREADS.size, N_PRICES, _OWN))
-        self.level[:, :, 0] = level + level_slope * (self.log_price - log_price)
+        self.level[:, :, 0] = level / shape
         sd = np.array([level_sd, DAY_SD, FAST_SD, wave_sd, wave_sd, 0.7 * wave_sd, 0.7 * wave_sd])
         self.cov: Floats = np.diag(sd**2)
         self.wave: Floats = np.zeros(4)
@@ -146,7 +169,7 @@ class Belief:
     def log_bid(
         self, log_money: float, log_units: float, slope: Floats, shift: float, *, first_price: bool, most: float
     ) -> tuple[float, float]:
-        """Mean over hypotheses of the log bid that spends the money in a stretch, and its variance.
+        """Mean over hypotheses of the log bid that spends the money in a stretch, and the variance of their answers.
 
         `shift` is how far prices of the stretch are expected to lie over the present one, in the logarithm.
         """

@@ -23,7 +23,7 @@ import numpy as np
 from domain.errors import ConfigError
 from domain.outlook import Auction
 from domain.tables import Floats
-from engine.hourly_belief import Belief, Stretch
+from engine.hourly_belief import Belief, Prior, Stretch
 from engine.hourly_charge import USUAL_CTR, Charge
 from engine.hourly_horizon import MOST_HOURS, HourlyHorizon, Moment
 from engine.hourly_log import HourLog, HourState
@@ -32,8 +32,10 @@ from predictors.price_level import follow_level
 
 __all__ = ["HourLog", "HourState", "HourlyBidder"]
 
-#: Log of volume in a mean hour, and its error; as wide where a forecast told it, which may count other things than we do.
+#: Log of volume in a mean hour, and its error.
 USUAL_VOLUME, USUAL_SD = math.log(10.0 / USUAL_CTR), 3.0
+#: Chance that a told volume counts what we count, and its error then; otherwise it is as unsure as an untold one.
+TOLD_CHANCE, TOLD_SD = 0.3, 0.7
 #: All traffic at the median price costs exp(1.2 +- 1) budgets: advertisers do not bring money for everything.
 DEPTH, DEPTH_SD = 1.2, 1.0
 #: A target CPC tells the median price, with this error in the logarithm.
@@ -46,10 +48,15 @@ SEARCH_VARIANCE, SEARCH_SHARE = 0.25, 0.5
 SEARCH_STEP = 2.1
 #: A click that costs this share of the money left is dear: from there on the search rises by smaller steps.
 DEAR, DEAR_STEP = 0.02, 0.6
-#: Money held back against luck, per concentration of the rest (1 / hours if even); what the last hour adds.
-HOLD, LAST = 0.7, 0.2
-#: Spreads over the median price beyond which there is nothing to win.
-MOST = 2.5
+#: Money held back against luck, per concentration of the rest (1 / hours if even), and per 1 / sqrt(clicks it buys);
+#: what the last hour adds.
+HOLD, HOLD_FEW, LAST = 0.7, 0.4, 0.2
+#: In the last hours the log bid rises at most so much over its running mean (and that mean's hourly gain): money that
+#: was left over is not thrown at a few dear clicks.
+CLOSING, CLOSING_RISE, RUNNING = 3, 0.4, 0.2
+#: Spreads over the median price beyond which there is nothing to win. In a first-price auction prices are seen only by
+#: what bids win, so where money seems ample for everything the bound climbs, to learn whether it is.
+MOST, CLIMB, FALL, HIGHEST = 2.5, 0.25, 0.1, 5.0
 #: Hours from which the price level is forecast, and for which.
 PRICE_MEMORY, PRICE_AHEAD = 72, 48
 
@@ -142,6 +149,8 @@ class HourlyBidder:
         self._unseen = 0.0
         self._at = -10 * MOST_HOURS  # no hour was decided yet
         self._log_bid: float | None = None
+        self._running: float | None = None
+        self._most = MOST
         self._begin()
         self.state = HourState(
             0.0, "stopped", math.nan, self._budget, 0.0, 0.0, self._budget, *self._price(), "no hour was asked for yet"
@@ -183,24 +192,26 @@ class HourlyBidder:
         """Belief before the first hour."""
         horizon, target = self._horizon, self._target
         assert horizon is not None
-        volume, volume_var, depth_var = USUAL_VOLUME, USUAL_SD**2, DEPTH_SD**2
-        if horizon.expected is not None:
-            volume = math.log(horizon.expected)
-        kappa = target.cpc
-        if not target.empty:
-            depth_var *= 4  # with a target, the budget may be ample
+        told = horizon.expected is not None
+        level = math.log(horizon.expected) if horizon.expected is not None else USUAL_VOLUME
         balance = DEPTH - math.log(horizon.n_hours * self._charge.per_volume)
-        price, price_var = balance - volume, volume_var + depth_var
-        follow = -volume_var / price_var
-        level_sd = math.sqrt(volume_var * depth_var / price_var)
-        if kappa is not None:
-            known = math.log(kappa * self._charge.clicks_per_volume / self._charge.per_volume)
-            share = price_var / (price_var + TARGET_SD**2)
-            volume += follow * share * (known - price)
-            price += share * (known - price)
-            price_var *= 1 - share
+        depth_var = DEPTH_SD**2 * (1 if target.empty else 4)  # with a target, the budget may be ample
+        level_sd = math.sqrt(USUAL_SD**2 * depth_var / (USUAL_SD**2 + depth_var))
+        parts: list[Prior] = []
+        for story, volume_sd in ((TOLD_CHANCE, TOLD_SD), (1 - TOLD_CHANCE, USUAL_SD)) if told else ((1.0, USUAL_SD),):
+            chance, price, price_var, volume = story, balance - level, volume_sd**2 + depth_var, level
+            follow = -(volume_sd**2) / price_var
+            if target.cpc is not None:
+                known = math.log(target.cpc * self._charge.clicks_per_volume / self._charge.per_volume)
+                error_var = price_var + TARGET_SD**2
+                share = price_var / error_var
+                chance *= math.exp(-0.5 * (known - price) ** 2 / error_var) / math.sqrt(error_var)
+                volume += follow * share * (known - price)
+                price += share * (known - price)
+                price_var *= 1 - share
+            parts.append(Prior(chance, price, math.sqrt(price_var), volume, follow))
         wave_sd = TOLD_WAVE_SD if horizon.told else WAVE_SD
-        self._belief = Belief(price, math.sqrt(price_var), volume, follow, level_sd, wave_sd)
+        self._belief = Belief(parts, level_sd, wave_sd)
         self._prices: list[float] = []
         self._price_vars: list[float] = []
         self._hour = 0
@@ -309,12 +320,15 @@ class HourlyBidder:
         shift = self._shift(rest)
         last = position == horizon.n_hours - 1
         # Luck falls on few hours at the end: hold money back so that it is not gone early; the last hour spends it.
-        hold = -LAST if last else min(HOLD * float(rest.share @ rest.share), HOLD)
+        hold = -LAST if last else self._held_back(left, rest)
         log_bid, unsure = belief.log_bid(
-            math.log(left) - hold, units, rest.slope, shift, first_price=self._first, most=MOST
+            math.log(left) - hold, units, rest.slope, shift, first_price=self._first, most=self._most
         )
         price, price_sd, spread = belief.price()
-        binding = "traffic" if log_bid > price + shift + (MOST - 0.2) * spread else "budget"
+        binding = "traffic" if log_bid > price + shift + (self._most - 0.2) * spread else "budget"
+        if self._first:
+            step = CLIMB if binding == "traffic" else -FALL
+            self._most = min(max(self._most + step, MOST), HIGHEST)
         if unsure > SEARCH_VARIANCE and not last:
             within = self._within_due(position, left, float(rest.share[0]), unsure, log_bid)
             binding = "search" if within < log_bid else binding
@@ -324,6 +338,8 @@ class HourlyBidder:
             step = min(step, max(math.log(DEAR * left), self._log_bid + DEAR_STEP))
             binding = "search" if step < log_bid else binding
             log_bid = min(log_bid, step)
+        if self._running is not None and position >= horizon.n_hours - CLOSING:
+            log_bid = min(log_bid, self._running + CLOSING_RISE)
         kappa = self._target.cap(self._bought)
         if kappa is not None:
             cap = highest_within(
@@ -334,6 +350,9 @@ class HourlyBidder:
                 log_bid, binding = cap, "target"
         elif self._target.roi is not None:
             notes.append("no order value is known yet: the target ROI is not held to")
+        if self._running is None or binding == "search":
+            self._running = log_bid
+        self._running += RUNNING * (log_bid - self._running)
         self._log_bid = min(log_bid, math.log(left))
         bid = min(math.exp(self._log_bid), left) * self._budget
         spend = belief.outcome(units, rest.slope, self._log_bid, math.inf, first_price=self._first, shift=shift)[1]
@@ -347,6 +366,13 @@ class HourlyBidder:
             *self._price(), "; ".join(notes),
         )  # fmt: skip
         return bid
+
+    def _held_back(self, left: float, rest: Stretch) -> float:
+        """Logarithm by which less than what is left is planned to be spent: more where few hours or clicks remain."""
+        few = 0.0
+        if self._bought.clicks > 0:
+            few = min(math.sqrt(self._bought.spend / self._bought.clicks / left), 1.0)
+        return min(HOLD * float(rest.share @ rest.share) + HOLD_FEW * few, HOLD)
 
     def _within_due(self, position: int, left: float, share: float, unsure: float, log_bid: float) -> float:
         """Largest bid up to `log_bid` with which the hour's expected spend stays within its due."""

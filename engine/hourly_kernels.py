@@ -8,6 +8,8 @@ from numba import njit
 
 _SQRT_HALF = 0.7071067811865476
 _ROOT_2PI = 2.5066282746310002
+#: Weight of hypotheses to which a lower bid would do as well.
+IDLE = 0.3
 
 
 @njit(cache=True)
@@ -236,10 +238,13 @@ def bids_for(
 ):  # pragma: no cover - compiled
     """Mean and variance over hypotheses of the log bid that spends `log_money` over the rest of the horizon.
 
+    Where money is ample (first price), any bid from `most` spreads over the price up to the one that spends it all
+    wins the same: such a hypothesis pulls a bid inside that range back with a share of its weight alone.
     `log_rest` = log of charged units in the rest at own levels 0; `own_slope` (n_own,) how it answers to them.
     """
     n_s, n_x = weight.shape
     mean, square, held = 0.0, 0.0, 0.0
+    low, high, chance, n = np.empty(n_s * n_x), np.empty(n_s * n_x), np.empty(n_s * n_x), 0
     for k in range(n_s):
         for j in range(n_x):
             w = weight[k, j]
@@ -249,11 +254,30 @@ def bids_for(
             for c in range(level.shape[2]):
                 units += own_slope[c] * level[k, j, c]
             b = log_bid_for(log_money, units, log_price[j], spread[k], first_price, most)
+            low[n], high[n], chance[n] = b, b, w
+            if b >= log_price[j] + most * spread[k] - 1e-9:
+                high[n] = max(log_money - units, b) if first_price else b
+            n += 1
             mean += w * b
             square += w * b * b
             held += w
     mean /= held
-    return mean, max(square / held - mean * mean, 0.0)
+    variance = max(square / held - mean * mean, 0.0)
+    for _ in range(8):
+        total, weights = 0.0, 0.0
+        for i in range(n):
+            at, w = low[i], chance[i]
+            if mean > high[i]:
+                at = high[i]
+            elif mean > low[i]:
+                w *= IDLE
+            total += w * at
+            weights += w
+        fresh = total / weights
+        if abs(fresh - mean) < 1e-3:
+            break
+        mean = fresh
+    return mean, variance
 
 
 @njit(cache=True)

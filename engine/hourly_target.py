@@ -12,6 +12,9 @@ LEAST_ORDERS = 3.0
 #: Relative spread of single prices paid, and how many of its errors the target is kept away from.
 PAID_CV, ERRORS = 0.5, 0.2
 MOST_MARGIN = 0.15
+#: Error of the log price up to which bids go beyond the target at all, and up to which as far as they may; how far
+#: they go in between.
+UNKNOWN, KNOWN, RISE = 0.9, 0.6, 0.4
 #: Overdrawn, bids down to the target less so many steps are tried.
 STEP, N_STEPS = 0.1, 6
 
@@ -79,7 +82,7 @@ def highest_within(
     Overdrawn already, it lies below, and at the least overdrawn point where the target can no longer be met.
     """
     log_cap = math.log(cap * clicks_per_unit)
-    if price_sd > 0.6:
+    if price_sd > UNKNOWN:
         return log_cap  # the price is not known yet
 
     def excess(log_bid: float, errors: float) -> float:
@@ -91,7 +94,7 @@ def highest_within(
         margin = min(errors * PAID_CV * math.sqrt(clicks) / max(total, 1.0), MOST_MARGIN)
         return bought.spend + spend - cap * (1 - margin) * total
 
-    errors, low, high = ERRORS, log_cap, log_cap + 3.0
+    errors, low, high = ERRORS, log_cap, log_cap + (3.0 if price_sd <= KNOWN else RISE)
     if excess(log_cap, 0.0) > 0:
         # Overdrawn: cheaper clicks bring the mean down. Take the largest bid that does, else the best of a ladder.
         steps = [log_cap - STEP * k for k in range(1, N_STEPS + 1)]
