@@ -187,9 +187,10 @@ def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd:
         Prior spread of the offsets.
     """
     chosen = _telling(rows, n_units)
-    if chosen.size < 20:
-        return _PAYS_PRIOR / _PAYS_PRIOR.sum()
     some, due = rows.some(chosen), opportunities[chosen]
+    won = np.flatnonzero((some.clicks >= 1) & (some.spend > 0))
+    if won.size < 20:
+        return _PAYS_PRIOR / _PAYS_PRIOR.sum()
     hours, slot = np.unique(some.hour, return_inverse=True)
     early = hours <= hours[0] + 24
     fit = np.empty(PAYS.size)
@@ -199,9 +200,9 @@ def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd:
         )
         level, offset, _, weight, *_ = _separate(some.unit, slot, precision, target, n_units, hours.size, unit_sd)
         middle = some.log_price + level[slot] + offset[some.unit]
-        paid = _misfit(some.clicks, some.spend, some.bid, middle, some.spread, pays)
+        paid = _misfit(some.clicks[won], some.spend[won], some.bid[won], middle[won], some.spread[won], pays)
         # rows share errors that no law of prices knows: all of them together count as a few
-        fit[k] = -0.125 * min(chosen.size, PAID_ROWS) * np.log(paid)
+        fit[k] = -0.125 * min(won.size, PAID_ROWS) * np.log(paid)
         start = float(weight[early] @ level[early]) / max(float(weight[early].sum()), 1e-12)
         fit[k] -= 0.5 * start**2 / START_SD**2 + 0.125 * float((offset**2).sum()) / unit_sd**2
         if np.isfinite(due).all():
@@ -215,15 +216,12 @@ def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd:
 
 
 def _telling(rows: PriceRows, n_units: int) -> Ints:
-    """Rows of hours spread over the past, and of the units with most clicks."""
+    """Rows of hours spread over the past, and of the units with most clicks; those without a click too."""
     if not rows.hour.size:
         return np.zeros(0, np.int64)
     last = int(rows.hour[-1])
     hours = np.unique(np.linspace(0, last, _PAYMENT_HOURS).astype(np.int64)) if last >= _PAYMENT_HOURS else None
-    chosen = (rows.clicks >= 1) & (rows.spend > 0)
-    if hours is not None:
-        chosen &= np.isin(rows.hour, hours)
-    found = np.flatnonzero(chosen)
+    found = np.arange(rows.hour.size) if hours is None else np.flatnonzero(np.isin(rows.hour, hours))
     if found.size > _PAYMENT_ROWS:
         clicks = np.bincount(rows.unit[found], rows.clicks[found], n_units)
         rank = np.argsort(-clicks, kind="stable")
