@@ -1,4 +1,4 @@
-"""The demo's promise, on seeds that nothing was tuned on; and a world that is not too kind."""
+"""The promise of both promotions, on seeds that nothing was tuned on; and worlds that are not too kind."""
 
 from dataclasses import replace
 
@@ -10,24 +10,22 @@ from evaluation.results import RunResult
 from evaluation.simulate import run
 from market import Scenario, load_scenario
 
-SEEDS = (301, 302)
+SEED = 301
 
 pytestmark = pytest.mark.xdist_group("promotion")  # one process, so that the runs are made once
 
 
 @pytest.fixture(scope="module")
 def ours(promotion: Scenario) -> list[RunResult]:
-    return [run(promotion, "steadybid", seed) for seed in SEEDS]
-
-
-def mean(results: list[RunResult], name: str) -> float:
-    return float(np.mean([getattr(r.figures, name) for r in results]))
+    """A law of prices, then rivals."""
+    return [run(world, "steadybid", SEED) for world in (promotion, load_scenario("four-phase-roi"))]
 
 
 def test_steadybid_spends_its_money_well_and_meets_the_roi_target(ours: list[RunResult]) -> None:
-    assert mean(ours, "efficiency") >= 0.975
-    assert mean(ours, "gmv_vs_hindsight") >= 0.94
-    assert min(r.figures.roi_miss or 0.0 for r in ours) >= -0.035
+    for result in ours:
+        assert (result.figures.efficiency or 0.0) >= 0.975
+        assert result.figures.gmv_vs_hindsight >= 0.94
+        assert (result.figures.roi_miss or 0.0) >= -0.035
 
 
 def test_nothing_is_spent_beyond_the_budget_and_no_hour_is_left_undecided(ours: list[RunResult]) -> None:
@@ -49,7 +47,7 @@ def test_the_market_is_not_too_kind(promotion: Scenario, ours: list[RunResult]) 
     """Static bids waste a tenth of the money, and a PID on spend breaks the ROI target by far."""
 
     def figures(policy: str) -> Figures:
-        return run(promotion, policy, SEEDS[0]).figures
+        return run(promotion, policy, SEED).figures
 
     static, pid = figures("static"), figures("pid")
     assert static.efficiency is not None
