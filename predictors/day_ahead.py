@@ -6,7 +6,8 @@ The variance of a group's total has three parts, all relative to its mean:
     each unit's own         lasting errors of its traffic and its click value, weighted by its share of the total
     luck                    counts, overdispersed by the hour; prices of single clicks, values of single orders
 
-The market's share of the error moves all hours of a day together. A gamma law with that mean and variance gives the band;
+The market's share of the error moves all hours of a day together. A gamma law with that mean and variance gives the
+band; where so few clicks or orders are due that there may be none, a share of its own lies at 0 (`few_band`).
 `SCALE` widens or narrows it by what held in the back-test (`benchmarks/bands.py`; figures in docs/predictors.md).
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from domain.outlook import Outlook
 from domain.tables import Floats, Ints
-from predictors.shrinkage import gamma_band
+from predictors.shrinkage import gamma_band, gamma_quantile
 from predictors.sums import summed
 
 FIGURES = ("spend", "clicks", "orders", "gmv")
@@ -96,6 +97,33 @@ def ahead(outlook: Outlook, bids: Floats, group: Ints | None = None) -> dict[str
         counting = summed(where, mean.sum(1) * size, n_groups) * (1 + single**2) / safe**2
         rough = summed(where, ((mean * HOUR_SD) ** 2).sum(1), n_groups) / safe**2
         cv = SCALE[name] * np.sqrt(shared**2 + market**2 + value**2 + own_part + counting + rough)
-        low, high = gamma_band(total, cv)
+        events = summed(where, (clicks if name in ("spend", "clicks") else orders).sum(1), n_groups)
+        low, high = few_band(total, cv, events)
         bands[name] = Band(total, low, high, cv)
     return bands
+
+
+def few_band(mean: Floats, cv: Floats, events: Floats, share: float = 0.8) -> tuple[Floats, Floats]:
+    """Equal-tailed band of totals of few events: nothing at all with the chance of a negative binomial, else a gamma.
+
+    Parameters
+    ----------
+    mean, cv
+        (n,) expected total and its relative standard error.
+    events
+        (n,) expected number of events (clicks, orders) that the total is the sum of.
+    """
+    tail = (1.0 - share) / 2
+    many = np.maximum(events, 1e-9)
+    beyond = np.maximum(cv**2 - 1 / many, 1e-3)
+    none = np.where(events < 40, np.exp(-np.log1p(many * beyond) / beyond), 0.0)
+    low, high = gamma_band(mean, cv, share)
+    rare = none > 1e-3
+    if rare.any():
+        some = 1 - none[rare]
+        # mean and variance of the total, given that there is any
+        inner = mean[rare] / some
+        inner_cv = np.sqrt(np.maximum((cv[rare] ** 2 + 1) * some - 1, 0.01))
+        low[rare] = gamma_quantile(inner, inner_cv, np.clip((tail - none[rare]) / some, 0.0, 1.0))
+        high[rare] = gamma_quantile(inner, inner_cv, np.clip((1 - tail - none[rare]) / some, 0.0, 1.0))
+    return low, high

@@ -163,6 +163,12 @@ def gamma_band(mean: Floats, cv: Floats, share: float = 0.8) -> tuple[Floats, Fl
     return mean * np.interp(at, log_cv, low), mean * np.interp(at, log_cv, high)
 
 
+def gamma_quantile(mean: Floats, cv: Floats, chance: Floats) -> Floats:
+    """Value that gamma variables with given mean and relative standard error stay below with a given chance."""
+    shape = np.clip(cv, 1e-3, 30.0) ** -2.0
+    return mean * gammaincinv(shape, chance) / shape
+
+
 @cache
 def _gamma_ends(tail: float) -> tuple[Floats, Floats, Floats]:
     """Ends of the band of a gamma variable of mean 1, on a grid of the logarithm of its relative standard error."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from predictors import SteadyModel
-from predictors.day_ahead import FIGURES, ahead
+from predictors.day_ahead import FIGURES, ahead, few_band
+from predictors.shrinkage import gamma_band
 
 CUT, DAY = 72, 24
 
@@ -50,3 +51,29 @@ def test_without_bids_nothing_is_expected(worlds):
     bands = ahead(outlook, np.zeros((world.n, DAY)))
     for name in FIGURES:
         assert bands[name].mean[0] == bands[name].low[0] == bands[name].high[0] == 0.0
+
+
+@pytest.mark.parametrize("due", [0.05, 0.4, 1.5, 5.0, 30.0])
+def test_a_band_of_few_orders_holds_as_often_as_it_says_or_oftener(due):
+    rng = np.random.default_rng(0)
+    level = rng.gamma(1 / 0.09, 0.09, 200_000)  # what all units share, a third off
+    worth = 50.0
+    orders = rng.poisson(due * level)
+    gmv = (
+        worth
+        * orders
+        * np.where(orders > 0, rng.gamma(1 / 0.04 * np.maximum(orders, 1), 0.04 / np.maximum(orders, 1)), 1)
+    )
+    cv = np.array([np.sqrt(0.09 + 1.04 / due)])
+    low, high = few_band(np.array([worth * due]), cv, np.array([due]))
+    inside = ((gmv >= low[0]) & (gmv <= high[0])).mean()
+    # where nothing at all is likely the band begins at nothing, and holds more than its share
+    assert 0.77 < inside < (0.84 if due >= 5 else 0.97)
+    if due < 1:
+        assert low[0] == 0.0
+
+
+def test_where_much_is_due_the_band_is_the_gammas():
+    mean, cv = np.array([100.0, 5000.0]), np.array([0.2, 0.3])
+    ours, plain = few_band(mean, cv, np.array([80.0, 400.0])), gamma_band(mean, cv)
+    assert np.allclose(ours, plain)
