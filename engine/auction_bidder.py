@@ -23,7 +23,7 @@ from domain.outlook import Auction
 from domain.tables import Floats, Ints
 from engine.auction_counts import BINS, Places, Scale, count_tick
 from engine.auction_goal import Bought, Choice, Program, choose
-from engine.auction_outlook import Ahead, Profile, Today, make_profile
+from engine.auction_outlook import ENOUGH, Ahead, Profile, Today, make_profile
 from engine.auction_report import AuctionState, Band
 from engine.auction_response import response
 from engine.auction_value import DayShift, ValueHabit, ValueLevel
@@ -87,7 +87,7 @@ class AuctionBidder:
         if not logs:
             return self
         values = np.concatenate([log.values[:: max(1, log.n // 500)] for log in logs])
-        typical = _typical_price(logs)
+        typical, _ = _typical_price(logs)
         if typical is None:
             return self  # nothing was won and no price told: as good as no days
         scale = Scale.around(values, typical)
@@ -137,6 +137,7 @@ class AuctionBidder:
         self._probe, self._probed_at, self._told_share = 1.0, -np.inf, 1.0
         self._shift = DayShift(self._profile.log_value if self._profile is not None else None, self._n)
         self._wins = self._auctions = 0
+        self._early: list[tuple[int, TickLog, float]] = []  # before the scale of the day is known
         self._beyond = False
         self._notes: list[str] = []
         self._running = True
@@ -275,8 +276,11 @@ class AuctionBidder:
         self._probed_at = remaining
         multiplier = self._probe * share / max(float((worth * height).sum()), 1e-300)
         if self._kappa is not None:
-            multiplier = min(multiplier, self._kappa)
-            height = np.minimum(height, max(self._kappa / multiplier, 1.0))
+            # a soft target may have to be passed: prices that are only met beyond it are looked for too, once it is seen that
+            # none below it sells anything
+            most = self._kappa * (max(self._probe / 4, 1.0) ** 0.5 if self.target_mode is TargetMode.SOFT else 1.0)
+            multiplier = min(multiplier, most)
+            height = np.minimum(height, max(most / multiplier, 1.0))
         self._report(tick, None, None, "probing", remaining, multiplier=multiplier)
         return np.minimum(worth * multiplier * height, remaining)
 
@@ -309,13 +313,24 @@ class AuctionBidder:
         assert told is not None
         if log.n:
             self._told_share = 0.5 * self._told_share + 0.5 * float(np.isfinite(told).mean())
-        if self._day_scale is None:
-            typical = _typical_price([log])
-            if typical is None:
-                return
-            self._day_scale = Scale.around(log.values, typical)
-            self._today = Today(self._n, self._day_scale.n_buckets, None)
+        if self._day_scale is not None:
+            self._count(tick, log, before)
+            return
+        # one lucky win at a floor price says little of where prices lie: the scale waits until there are more
+        self._early.append((tick, log, before))
+        typical, known = _typical_price([early for _, early, _ in self._early])
+        if typical is None or known < ENOUGH:
+            return
+        self._day_scale = Scale.around(np.concatenate([early.values for _, early, _ in self._early]), typical)
+        self._today = Today(self._n, self._day_scale.n_buckets, None)
+        for each in self._early:
+            self._count(*each)
+        self._early.clear()
+
+    def _count(self, tick: int, log: TickLog, before: float) -> None:
+        """Learn prices from the log of a tick, with the money that was left before it."""
         assert self._today is not None
+        assert self._day_scale is not None
         counts = count_tick(log, self._day_scale, self._places, self._first_price, before)
         self._today.learn(tick, counts, self._thresholds(self._day_scale))
         if not self._today.seen(tick):
@@ -478,12 +493,12 @@ def _evidence(log: TickLog) -> tuple[float, float, float]:
     return float(log.values[seen].sum()), float(came.sum()), float((came * came).sum())
 
 
-def _typical_price(logs: Sequence[TickLog]) -> float | None:
-    """Middle of the prices that logs tell: to win, else paid; ``None`` where they tell none."""
+def _typical_price(logs: Sequence[TickLog]) -> tuple[float | None, int]:
+    """Middle of the prices that logs tell, to win, else paid, and their number; ``None`` where they tell none."""
     told = np.concatenate([p[np.isfinite(p) & (p > 0)] for log in logs if (p := log.price_to_win) is not None])
     if told.size == 0:
         told = np.concatenate([log.price[(log.position > 0) & (log.price > 0)] for log in logs])
-    return float(np.median(told)) if told.size else None
+    return (float(np.median(told)) if told.size else None), int(told.size)
 
 
 @cache

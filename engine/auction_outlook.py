@@ -32,6 +32,8 @@ SHAPE_SD = 0.25
 MORE_TO_COME = 0.5
 #: How much of today's price trend is believed, and how much of it is left after a tick.
 TREND_TRUST, TREND_MEMORY = 0.6, 0.95
+#: Prices to win that must have been met before a day without past ones is planned.
+ENOUGH = 20
 #: Price shifts that are looked for, in bins.
 _SHIFTS = np.arange(-40, 41)
 
@@ -286,6 +288,7 @@ def measure_level(density: Floats, counts: TickCounts, thresholds: Ints) -> tupl
     due = np.array([(offered * share[rows, np.clip(at - m, 0, BINS - 1)]).sum() for m in _SHIFTS])  # falls with m
     if due[0] <= 0:
         return 0.0, np.inf
+    seen = max(seen, min(0.5, 0.5 * float(due[0])))  # none at all says: so dear that less than one was due
     level = float(np.interp(-seen, -due, _SHIFTS * STEP))
     here = float(np.interp(level, _SHIFTS * STEP, due))
     slope = (

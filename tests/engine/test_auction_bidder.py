@@ -410,3 +410,30 @@ def test_what_bids_buy_is_the_fold_of_prices_and_places() -> None:
         under = table.reshape(-1, BINS)[:, 80 : at + 1]
         assert np.allclose(exposures[:, level], (under * seen[steps]).sum(axis=1))
         assert np.allclose(spend[:, level], (under * scale.prices[80 : at + 1] * cost[steps]).sum(axis=1))
+
+
+def test_one_lucky_win_at_a_floor_price_does_not_fix_where_prices_are_looked_for() -> None:
+    """Only prices of won auctions are told, and the first win costs a ten-thousandth of the others."""
+    rng = np.random.default_rng(SEED)
+    bidder = AuctionBidder("orders", "gsp", "soft").reset(40.0, 120.0, 24)
+    remaining, observed = 40.0, None
+    for tick in range(24):
+        values, prices = rng.lognormal(-6, 0.8, 1000), rng.lognormal(-2, 0.3, 1000)
+        if tick < 2:
+            prices[3] = 1e-5
+        bids = bidder.bid(tick, values, None, remaining, observed)
+        won = (bids > prices) & (np.cumsum(np.where(bids > prices, prices, 0.0)) <= remaining)
+        paid = np.where(won, prices, 0.0)
+        told = np.where(won, prices, np.nan)
+        observed = TickLog(values, np.zeros(1000), bids, won.astype(np.int16), paid, won, np.zeros(1000), told)
+        remaining -= observed.paid
+    assert remaining < 0.3 * 40.0
+
+
+def test_losses_at_high_bids_outweigh_those_at_low_ones() -> None:
+    """Kaplan and Meier: a thousand lost at a high bid leave nothing below it, however many were lost at a low one."""
+    told, lost = np.zeros((1, BINS)), np.zeros((1, BINS))
+    told[0, 150], lost[0, 60], lost[0, 120] = 10.0, 5000.0, 1000.0
+    spread = spread_censored(told, lost, np.zeros((1, BINS)), np.full((1, BINS), 1 / BINS))
+    assert spread[0, 61:119].sum() < 0.02 * 5000.0
+    assert spread[0, 121:].sum() > 0.95 * 6000.0
