@@ -10,6 +10,7 @@ to 500,000 categories), 8 whole numbers, 8 real numbers; click rates follow effe
 # ruff: noqa: E402 - the thread limits must stand before the libraries load
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import tempfile
@@ -103,10 +104,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = args.log or Path(folder) / "log.parquet"
         later = log.with_name(f"later-{log.name}")
-        if not log.exists():
-            write_log(log, args.rows, args.seed)
-        if not later.exists():
-            write_log(later, args.score, args.seed, skip=args.rows)
+        # written by a process of its own, whose memory does not count
+        for path, rows, skip in ((log, args.rows, 0), (later, args.score, args.rows)):
+            if not path.exists():
+                writer = multiprocessing.get_context("spawn").Process(
+                    target=write_log, args=(path, rows, args.seed, skip)
+                )
+                writer.start()
+                writer.join()
         bundle, fit_cpu, fit_wall = measured(lambda: fit_rates(log, "click"))
         fit_share, share.seconds = share.seconds / fit_cpu, 0.0
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

@@ -33,6 +33,8 @@ ROWS_TO_REGRESS, ROWS_TO_JUDGE = 200_000, 100_000
 #: From so many rows on: three folds instead of five, one kind of trees, a short list of ridges, and the folds' models
 #: are averaged instead of fitted anew on all rows.
 MANY_ROWS = 200_000
+#: From so many rows on, a fold's trees learn from the fold after it alone: each row then teaches one model's trees.
+ROWS_TO_GROW = 1_000_000
 TREES_OF_MANY = (25, 50, 75, 100, 140)
 #: Rows below which trees are grown from several seeds, to be averaged.
 FEW_ROWS, SEEDS_OF_FEW = 30_000, 3
@@ -296,10 +298,17 @@ class _Work:
             found.append(start)
         return found
 
-    def grow(self, rows: NDArray[np.intp], n_trees: int, drawn: bool, seed: int = 7) -> Trees:
+    def grow(
+        self,
+        rows: NDArray[np.intp],
+        n_trees: int,
+        drawn: bool,
+        seed: int = 7,
+        taught: NDArray[np.intp] | None = None,
+    ) -> Trees:
         """Trees from some rows."""
-        threads = 2 if rows.size >= 1_000_000 else 1
-        return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, threads)
+        threads = 2 if rows.size >= ROWS_TO_GROW else 1
+        return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, threads, taught)
 
 
 def _cross_fitted(
@@ -317,19 +326,13 @@ def _cross_fitted(
     rounds += [_held_out(work, fold, span, counts, kinds, rng) for fold in work.folds[1:]]
     judged = rounds[0].judged
     share, weight = work.share[judged], work.weight[judged]
-    best_ridge = min(range(*span), key=lambda r: sum(_total(x.ridge[r, judged], share, weight) for x in rounds))
+    best_ridge = min(range(*span), key=lambda r: sum(_total(x.ridge[r], share, weight) for x in rounds))
     best_trees = [
-        int(
-            np.argmin(
-                [sum(_total(x.trees[kind, t, judged], share, weight) for x in rounds) for t in range(len(counts))]
-            )
-        )
+        int(np.argmin([sum(_total(x.trees[kind, t], share, weight) for x in rounds) for t in range(len(counts))]))
         for kind in range(len(kinds))
     ]
     each = [
-        np.stack(
-            [x.ridge[best_ridge, judged], *(x.trees[kind, t, judged] for kind, t in enumerate(best_trees))], axis=1
-        )
+        np.stack([x.ridge[best_ridge], *(x.trees[kind, t] for kind, t in enumerate(best_trees))], axis=1)
         for x in rounds
     ]
     # what is told of the blend, and decides on it, was blended without the fold it is told of
@@ -390,7 +393,7 @@ def _cross_fitted(
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Log-odds of each row by models that had not seen its fold: ridge (n_ridges, n_rows), trees (n_kinds, n_counts, n_rows)."""
+    """Log-odds of judged rows by what had not seen their fold: ridge (n_ridges, n_judged), trees (n_kinds, n_counts, n_judged)."""
 
     fold: Ints
     ridge: Floats
@@ -412,30 +415,34 @@ def _held_out(
 ) -> _Round:
     """Hold each fold out once; the first fold drops ridges and numbers of trees that are out of the question."""
     n, (first, last) = work.share.size, span
-    z_ridge = np.full((len(RIDGES), n), np.nan)
-    z_trees = np.full((len(kinds), len(counts), n), np.nan)
+    names = np.unique(fold)
+    held = [_at_most(np.flatnonzero(fold == k), ROWS_TO_JUDGE, rng) for k in names]
+    judged = np.zeros(n, np.bool_)
+    judged[np.concatenate(held)] = True
+    place = np.cumsum(judged) - 1
+    z_ridge = np.full((len(RIDGES), int(judged.sum())), np.nan)
+    z_trees = np.full((len(kinds), len(counts), int(judged.sum())), np.nan)
     regressions: list[list[Logistic]] = []
     grown: list[list[Trees]] = []
-    judged = np.zeros(n, np.bool_)
-    for k in np.unique(fold):
-        inside = np.flatnonzero(fold != k)
-        outside = _at_most(np.flatnonzero(fold == k), ROWS_TO_JUDGE, rng)
-        judged[outside] = True
+    for k, outside in zip(names, held, strict=True):
+        inside, at = np.flatnonzero(fold != k), place[outside]
+        after = names[(np.searchsorted(names, k) + 1) % names.size]
+        taught = np.flatnonzero(fold[inside] == after) if inside.size >= ROWS_TO_GROW else None
         judge_data = work.data.take(outside)
         matrix = work.design.matrix(judge_data)
         regressions.append(work.regress(inside, RIDGES[first:last], rng))
         for r, found in enumerate(regressions[-1], start=first):
-            z_ridge[r, outside] = found.logits(matrix)
-        grown.append([work.grow(inside, counts[-1], drawn) for drawn in kinds])
+            z_ridge[r, at] = found.logits(matrix)
+        grown.append([work.grow(inside, counts[-1], drawn, taught=taught) for drawn in kinds])
         for kind, trees in enumerate(grown[-1]):
             for t, z in enumerate(trees.staged(judge_data, counts)):
-                z_trees[kind, t, outside] = z
+                z_trees[kind, t, at] = z
         if len(grown) == 1 and (last - first > 3 or n >= MANY_ROWS):
             share, weight = work.share[outside], work.weight[outside]
-            best = int(np.argmin([_total(z[outside], share, weight) for z in z_ridge]))
+            best = int(np.argmin([_total(z[at], share, weight) for z in z_ridge]))
             first, last = (best, best + 1) if n >= MANY_ROWS else (max(best - 1, 0), min(best + 2, len(RIDGES)))
             regressions[0] = regressions[0][first - span[0] : last - span[0]]
-            most = max(int(np.argmin([_total(z[outside], share, weight) for z in kind])) for kind in z_trees)
+            most = max(int(np.argmin([_total(z[at], share, weight) for z in kind])) for kind in z_trees)
             counts = counts[: most + 2]
     return _Round(fold, z_ridge, z_trees[:, : len(counts)], judged, (first, last), counts, regressions, grown)
 

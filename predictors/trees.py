@@ -95,17 +95,20 @@ def grow(
     drawn: bool,
     seed: int = 7,
     threads: int = 1,
+    taught: NDArray[np.intp] | None = None,
 ) -> Trees:
     """Trees from rows of a table.
 
     Parameters
     ----------
     rows
-        Increasing positions of the rows to learn from.
+        Increasing positions of the rows that the statistics are learned from.
     share, weight
         (rows.size,) share of successes, and trials.
     drawn
         Whether thresholds are drawn at random.
+    taught
+        Increasing positions among `rows` of those that the trees are learned from; ``None``: all.
     """
     import lightgbm as lgb
 
@@ -114,8 +117,10 @@ def grow(
     mean = float((hits.sum() + 0.5) / (weight.sum() + 1.0))
     part = np.random.default_rng(11).integers(0, 4, rows.size, dtype=np.int8)
     n_numbers = data.numbers.shape[1]
-    columns = np.empty((rows.size, n_numbers + data.codes.shape[1]), np.float32, order="F")
-    columns[:, :n_numbers] = data.numbers[rows]
+    taught = np.arange(rows.size) if taught is None else taught
+    columns = np.empty((taught.size, n_numbers + data.codes.shape[1]), np.float32, order="F")
+    for c in range(n_numbers):
+        columns[:, c] = data.numbers[rows[taught], c]
     tables: list[Floats] = []
     for c in range(data.codes.shape[1]):
         own = data.codes[rows, c]
@@ -126,15 +131,15 @@ def grow(
         all_won, all_tried = won.sum(1), tried.sum(1)
         tables.append(_log_odds(all_won, all_tried, mean))
         others = _log_odds(all_won[:, None] - won, all_tried[:, None] - tried, mean).astype(np.float32)
-        columns[:, n_numbers + c] = others.ravel()[cell]
-    settings = dict(_SETTINGS) | (_MANY if rows.size >= _MANY_ROWS else {})
+        columns[:, n_numbers + c] = others.ravel()[cell[taught]]
+    settings = dict(_SETTINGS) | (_MANY if taught.size >= _MANY_ROWS else {})
     settings |= {
-        "bagging_fraction": min(0.7, ROWS_OF_A_TREE / rows.size),
+        "bagging_fraction": min(0.7, ROWS_OF_A_TREE / taught.size),
         "seed": seed,
         "num_threads": threads,
         "extra_trees": drawn,
     }
-    booster = lgb.train(settings, lgb.Dataset(columns, share, weight=weight, free_raw_data=True), n_trees)
+    booster = lgb.train(settings, lgb.Dataset(columns, share[taught], weight=weight[taught]), n_trees)
     return Trees(booster.model_to_string(), tuple(tables))
 
 

@@ -111,10 +111,11 @@ def test_rows_without_a_label_teach_nothing():
 
 def test_the_short_road_of_large_logs_learns_too_and_reads_parquet_by_column(monkeypatch, tmp_path):
     monkeypatch.setattr(rates, "MANY_ROWS", 900)
-    monkeypatch.setattr(rates, "ROWS_TO_REGRESS", 500)
-    monkeypatch.setattr(rates, "ROWS_TO_JUDGE", 300)
+    monkeypatch.setattr(rates, "ROWS_TO_REGRESS", 1000)
+    monkeypatch.setattr(rates, "ROWS_TO_JUDGE", 600)
+    monkeypatch.setattr(rates, "ROWS_TO_GROW", 950)
     monkeypatch.setattr(rates, "TREES_OF_MANY", (10, 20, 40))
-    log(11, 1500).write_parquet(tmp_path / "log.parquet")
+    log(11, 3000).write_parquet(tmp_path / "log.parquet")
     fitted = fit_rates(tmp_path / "log.parquet", "click")
     assert fitted.model.kind == "blend"
     assert fitted.model.final is None
