@@ -4,7 +4,8 @@
 
 FOLDER holds the logs named below, which are not ours to ship. Logs without time: five random folds by seed; with time:
 four steps, of which the first 40, 55, 70 and 85 % of the rows teach and the next 15 % judge. Rivals choose their strength
-by five-fold cross-validation within what teaches.
+by five-fold cross-validation within what teaches. "By chance": the ECE that a model would have on rows of this number
+if its rates were true.
 """
 
 # ruff: noqa: E402 - the thread limits must stand before the libraries load
@@ -111,8 +112,8 @@ def main() -> None:
     parser.add_argument("--log", choices=list(LOGS), action="append", help="Only this log. Repeatable.")
     parser.add_argument("--seed", type=int, default=100)
     args = parser.parse_args()
-    print("| log | model | log loss | ours less this | z | predicted / seen | ECE | AUC |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| log | model | log loss | ours less this | z | predicted / seen | ECE | by chance | AUC |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for key in args.log or LOGS:
         file, label, ignore, time = LOGS[key]
         found: dict[str, list[np.ndarray]] = {}
@@ -138,8 +139,10 @@ def main() -> None:
             p = np.clip(np.concatenate(parts), 1e-12, 1 - 1e-12)
             losses[name] = trial_loss(np.log(p) - np.log1p(-p), truth, weight)
             told, less = judge(p, truth, weight, mean), losses["ours"] - losses[name]
+            rng = np.random.default_rng(7)
+            chance = np.mean([judge(p, (rng.random(p.size) < p).astype(float), weight, mean).ece for _ in range(20)])
             z = less.mean() / less.std() * np.sqrt(less.size) if less.any() else 0.0
-            print(f"| {key} | {name} | {told.log_loss:.5f} | {less.mean():+.5f} | {z:+.1f} | {told.ratio:.3f} +- {told.ratio_error:.3f} | {told.ece:.4f} | {told.auc:.3f} |", flush=True)  # fmt: skip
+            print(f"| {key} | {name} | {told.log_loss:.5f} | {less.mean():+.5f} | {z:+.1f} | {told.ratio:.3f} +- {told.ratio_error:.3f} | {told.ece:.5f} | {chance:.5f} | {told.auc:.3f} |", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
