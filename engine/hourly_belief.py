@@ -105,6 +105,14 @@ class Belief:
         self._kernel: tuple[float, Floats] = (0.0, np.zeros(0))
         kernels.mean_levels(self.weight, self.level, self.mean)
 
+    def copy(self) -> "Belief":
+        """The same belief, to be carried on apart."""
+        other = object.__new__(Belief)
+        other.log_price, other.wave = self.log_price, self.wave  # never changed in place
+        other.weight, other.level, other.cov = self.weight.copy(), self.level.copy(), self.cov.copy()
+        other.mean, other._fresh, other._kernel = self.mean.copy(), np.zeros(N_PRICES), self._kernel
+        return other
+
     def pass_hour(self, *, new_day: bool) -> None:
         """An hour goes by: prices drift, luck fades."""
         step = float(self.log_price[1] - self.log_price[0])

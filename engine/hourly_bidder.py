@@ -27,11 +27,14 @@ from engine.hourly_belief import Belief, Prior, Stretch
 from engine.hourly_charge import USUAL_CTR, Charge
 from engine.hourly_horizon import MOST_HOURS, HourlyHorizon, Moment
 from engine.hourly_log import HourLog, HourState
-from engine.hourly_target import Bought, Target, highest_within
+from engine.hourly_reports import Awaited
+from engine.hourly_target import Bought, Paid, Target, highest_within
 from predictors.price_level import follow_level
 
 __all__ = ["HourLog", "HourState", "HourlyBidder"]
 
+#: Spend over target x clicks from which on prices are taken to be as dear as they were, not as believed.
+OVERDRAWN = 1.03
 #: Log of volume in a mean hour, and its error.
 USUAL_VOLUME, USUAL_SD = math.log(10.0 / USUAL_CTR), 3.0
 #: Chance that a told volume counts what we count, and its error then; otherwise it is as unsure as an untold one.
@@ -51,6 +54,10 @@ DEAR, DEAR_STEP = 0.02, 0.6
 #: Money held back against luck, per concentration of the rest (1 / hours if even), and per 1 / sqrt(clicks it buys);
 #: what the last hour adds.
 HOLD, HOLD_FEW, LAST = 0.7, 0.4, 0.2
+#: The same per share of the rest that hours without totals may have spent.
+HOLD_UNKNOWN = 0.5
+#: Hours that a report may be late and still be learned from.
+LATE = 3
 #: In the last hours the log bid rises at most so much over its running mean (and that mean's hourly gain): money that
 #: was left over is not thrown at a few dear clicks.
 CLOSING, CLOSING_RISE, RUNNING = 3, 0.4, 0.2
@@ -146,7 +153,7 @@ class HourlyBidder:
         self._charge = Charge()
         self._bought = Bought()
         self._seen: list[_Seen] = []
-        self._unseen = 0.0
+        self._awaited = Awaited()
         self._at = -10 * MOST_HOURS  # no hour was decided yet
         self._log_bid: float | None = None
         self._running: float | None = None
@@ -212,6 +219,7 @@ class HourlyBidder:
             parts.append(Prior(chance, price, math.sqrt(price_var), volume, follow))
         wave_sd = TOLD_WAVE_SD if horizon.told else WAVE_SD
         self._belief = Belief(parts, level_sd, wave_sd)
+        self._paid = Paid()
         self._prices: list[float] = []
         self._price_vars: list[float] = []
         self._hour = 0
@@ -221,7 +229,7 @@ class HourlyBidder:
         notes: list[str] = []
         horizon = self._horizon
         assert horizon is not None
-        first = self._at
+        first, awaited = self._at, self._awaited
         if log is not None and first < 0:
             if log.spend > 0 or log.clicks > 0:
                 self._bought.add(log, self._budget, self._target.order_value)
@@ -229,19 +237,22 @@ class HourlyBidder:
             log = None
         if first < 0:
             return notes
-        last = min(position, horizon.n_hours) - 1
-        for at in range(first, last + 1):
-            if at == position - 1 and log is not None:
-                break
-            if self._log_bid is not None:
-                self._unseen += self._expected_spend(at)
-            notes.append(f"hour {at} has no totals: taken to have spent what was expected")
-            self._pass(at)
+        of = -1 if log is None else awaited.hour_of(log, position)
+        for at in range(first, min(position, horizon.n_hours)):
+            if at != of:
+                if self._log_bid is not None:
+                    awaited.spend[at] = self._expected_spend(at)
+                notes.append(f"hour {at} has no totals: taken to have spent what was expected")
         if log is None:
             return notes
+        if of < position - 1:
+            notes.append(f"the totals given are those of hour {of}, by their bid")
+        elif awaited.differs(log, of):
+            notes.append(f"the bid in force was {log.bid:g}, not the one asked for: learned from as it was")
+        awaited.told(of)
         self._bought.add(log, self._budget, self._target.order_value)
         notes += self._contradictions(log)
-        seen = _Seen(position - 1, log)
+        seen = _Seen(of, log)
         if self._charge.count(log):
             self._begin()  # what was charged was taken for something else: read all hours again
             for earlier in self._seen:
@@ -256,6 +267,8 @@ class HourlyBidder:
             notes.append("money was spent at a bid of 0: it counts, and teaches nothing")
         if log.bid > 0 and log.spend > 1.001 * log.bid * log.clicks and log.impressions <= 0:
             notes.append("more was spent than the bid allows for these clicks: it counts")
+        if 0 < log.impressions < log.clicks:
+            notes.append("more clicks than impressions")
         if self._bought.spend > 1.0 + 1e-9:
             notes.append("more was spent than the budget")
         return notes
@@ -264,6 +277,8 @@ class HourlyBidder:
         """Filter one hour, and pass to the next."""
         horizon, charge, belief, log = self._horizon, self._charge, self._belief, seen.log
         assert horizon is not None
+        if seen.position < self._hour:
+            return  # too late to learn from: the belief has gone past that hour
         while self._hour < seen.position:
             self._pass(self._hour)
         if log.bid > 0 and seen.position < horizon.n_hours:
@@ -271,6 +286,11 @@ class HourlyBidder:
             at = seen.position
             belief.observe_volume(log_bid, charge.volume(log), float(horizon.log_shape[at]), horizon.waves[at])
             units = charge.units(log)
+            if not self._first and not self._target.empty:
+                won, spent = belief.outcome(
+                    0.0, self._stretch(at, at + 1, belief).slope, log_bid, math.inf, first_price=False
+                )
+                self._paid.add(units, log.spend / self._budget, units * spent / won if won > 0 else 0.0)
             paid = log.spend / (units * log.bid) if units > 0 else 0.0
             if not self._first and 0 < paid <= (1.001 if charge.unit != "expected click" else 1.5):
                 draws = min(charge.draws(log), 1e6)
@@ -279,42 +299,53 @@ class HourlyBidder:
 
     def _pass(self, position: int) -> None:
         """One hour goes by."""
-        if position < self._hour:
-            return
         horizon = self._horizon
         assert horizon is not None
         price, sd, _ = self._belief.price()
         self._prices.append(price)
         self._price_vars.append(sd * sd + 1e-4 if sd < 0.3 else math.inf)
-        later = position + 1
-        self._belief.pass_hour(new_day=later < horizon.n_hours and horizon.day[later] != horizon.day[position])
-        self._hour = later
+        self._belief.pass_hour(new_day=horizon.new_day(position + 1))
+        self._hour = position + 1
+
+    def _ahead(self, position: int) -> Belief:
+        """Belief as of an hour; while reports of the last hours may still come, their hours pass in a copy alone."""
+        horizon = self._horizon
+        assert horizon is not None
+        while self._hour < position - LATE:
+            self._pass(self._hour)
+        if self._hour >= position:
+            return self._belief
+        view = self._belief.copy()
+        for at in range(self._hour, position):
+            view.pass_hour(new_day=horizon.new_day(at + 1))
+        return view
 
     def _left(self) -> float:
-        return max(0.0, 1.0 - self._bought.spend - self._unseen)
+        return max(0.0, 1.0 - self._bought.spend - self._awaited.total)
 
     def _expected_spend(self, at: int) -> float:
         """Of an hour that nobody told of, in budgets."""
         horizon = self._horizon
         assert horizon is not None
         assert self._log_bid is not None
-        hour = self._stretch(at, at + 1)
+        belief = self._ahead(at)
+        hour = self._stretch(at, at + 1, belief)
         log_units = hour.log_volume + math.log(self._charge.per_volume)
         left = self._left()
-        return min(left, self._belief.outcome(log_units, hour.slope, self._log_bid, left, first_price=self._first)[1])
+        return min(left, belief.outcome(log_units, hour.slope, self._log_bid, left, first_price=self._first)[1])
 
     # ---- what is to be bid
 
-    def _stretch(self, first: int, end: int) -> Stretch:
+    def _stretch(self, first: int, end: int, belief: Belief) -> Stretch:
         horizon = self._horizon
         assert horizon is not None
         today = (horizon.day[first:end] == horizon.day[first]).astype(np.float64)
-        return self._belief.stretch(horizon.log_shape[first:end], horizon.waves[first:end], today)
+        return belief.stretch(horizon.log_shape[first:end], horizon.waves[first:end], today)
 
     def _decide(self, position: int, left: float, notes: list[str]) -> float:
-        horizon, belief = self._horizon, self._belief
+        horizon, belief = self._horizon, self._ahead(position)
         assert horizon is not None
-        rest = self._stretch(position, horizon.n_hours)
+        rest = self._stretch(position, horizon.n_hours, belief)
         log_pay = math.log(self._charge.per_volume)
         units = rest.log_volume + log_pay
         shift = self._shift(rest)
@@ -326,11 +357,10 @@ class HourlyBidder:
         )
         price, price_sd, spread = belief.price()
         binding = "traffic" if log_bid > price + shift + (self._most - 0.2) * spread else "budget"
-        if self._first:
-            step = CLIMB if binding == "traffic" else -FALL
-            self._most = min(max(self._most + step, MOST), HIGHEST)
+        step = CLIMB if binding == "traffic" else -FALL
+        self._most = min(max(self._most + step, MOST), HIGHEST)
         if unsure > SEARCH_VARIANCE and not last:
-            within = self._within_due(position, left, float(rest.share[0]), unsure, log_bid)
+            within = self._within_due(belief, position, left, float(rest.share[0]), unsure, log_bid)
             binding = "search" if within < log_bid else binding
             log_bid = within
         if self._log_bid is not None and self._charge.clicks + self._charge.impressions == 0:
@@ -340,11 +370,12 @@ class HourlyBidder:
             log_bid = min(log_bid, step)
         if self._running is not None and position >= horizon.n_hours - CLOSING:
             log_bid = min(log_bid, self._running + CLOSING_RISE)
-        kappa = self._target.cap(self._bought)
+        kappa = self._target.cap(self._bought, 1 - position / horizon.n_hours)
         if kappa is not None:
             cap = highest_within(
                 belief, rest, units, shift, self._bought, kappa,
                 self._charge.clicks_per_volume / self._charge.per_volume, price_sd, first_price=self._first, left=left,
+                dearer=self._paid.dearer(overdrawn=self._bought.spend > OVERDRAWN * kappa * self._bought.clicks),
             )  # fmt: skip
             if cap < log_bid:
                 log_bid, binding = cap, "target"
@@ -355,8 +386,9 @@ class HourlyBidder:
         self._running += RUNNING * (log_bid - self._running)
         self._log_bid = min(log_bid, math.log(left))
         bid = min(math.exp(self._log_bid), left) * self._budget
+        self._awaited.asked(position, bid)
         spend = belief.outcome(units, rest.slope, self._log_bid, math.inf, first_price=self._first, shift=shift)[1]
-        gone = self._bought.spend + self._unseen
+        gone = self._bought.spend + self._awaited.total
         sd = math.hypot(rest.sd, 0.5 * price_sd)
         low, high = (min(left, spend * math.exp(sign * 1.645 * sd)) for sign in (-1.0, 1.0))
         z = (self._log_bid - price) / spread
@@ -372,16 +404,19 @@ class HourlyBidder:
         few = 0.0
         if self._bought.clicks > 0:
             few = min(math.sqrt(self._bought.spend / self._bought.clicks / left), 1.0)
-        return min(HOLD * float(rest.share @ rest.share) + HOLD_FEW * few, HOLD)
+        unknown = HOLD_UNKNOWN * self._awaited.error / left
+        return min(HOLD * float(rest.share @ rest.share) + HOLD_FEW * few + unknown, HOLD)
 
-    def _within_due(self, position: int, left: float, share: float, unsure: float, log_bid: float) -> float:
+    def _within_due(
+        self, belief: Belief, position: int, left: float, share: float, unsure: float, log_bid: float
+    ) -> float:
         """Largest bid up to `log_bid` with which the hour's expected spend stays within its due."""
-        now = self._stretch(position, position + 1)
-        units = now.log_volume + math.log(self._charge.per_volume) + 0.5 * float(self._belief.cov[0, 0])
+        now = self._stretch(position, position + 1, belief)
+        units = now.log_volume + math.log(self._charge.per_volume) + 0.5 * float(belief.cov[0, 0])
         due = SEARCH_SHARE * max(4.0 / unsure, 1.0) * share * left
 
         def beyond(at: float) -> bool:
-            return self._belief.outcome(units, now.slope, at, left, first_price=self._first)[1] > due
+            return belief.outcome(units, now.slope, at, left, first_price=self._first)[1] > due
 
         if not beyond(log_bid):
             return log_bid
@@ -411,7 +446,7 @@ class HourlyBidder:
 
     def _stop(self, why: str, notes: list[str]) -> float:
         left = self._left() * self._budget
-        gone = self._budget * (self._bought.spend + self._unseen)
+        gone = self._budget * (self._bought.spend + self._awaited.total)
         self._log_bid = None
         self.state = HourState(
             0.0, "stopped", math.nan, left, gone, gone, gone, *self._price(), "; ".join([f"bid 0: {why}", *notes])

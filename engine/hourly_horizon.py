@@ -84,6 +84,10 @@ class HourlyHorizon:
         day = np.cumsum(np.concatenate([[0], (week[1:] // 24) != (week[:-1] // 24)]).astype(np.int64))
         return cls(start, np.log(shape / shape.mean()), waves, day, expected, forecast is not None)
 
+    def new_day(self, position: int) -> bool:
+        """Whether a local day begins with this hour of the campaign."""
+        return 0 < position < self.n_hours and bool(self.day[position] != self.day[position - 1])
+
     def position(self, hour: Moment) -> int:
         """Hours from the start to a moment; below 0 before it."""
         return hours_between(self.start, hour)

@@ -7,11 +7,14 @@ from domain.errors import ConfigError
 from engine.hourly_belief import Belief, Stretch
 from engine.hourly_log import HourLog
 
-#: Orders that have to be seen before their value holds a target ROI, and orders' worth of shrinkage after that.
-LEAST_ORDERS = 3.0
+#: Orders that a predicted CVR is worth. Without one, orders count as so many more (the median of what may be true), and
+#: by so many of their errors, less as the campaign goes on: a target that is held for want of orders never sees any.
+TOLD_WORTH, UNTOLD, HOPE = 30.0, 0.7, 0.6
 #: Relative spread of single prices paid, and how many of its errors the target is kept away from.
 PAID_CV, ERRORS = 0.5, 0.2
 MOST_MARGIN = 0.15
+#: Hourly memory of prices paid beside those believed, and units that it takes to believe half of it.
+PAID_MEMORY, PAID_WORTH = 0.98, 20.0
 #: Error of the log price up to which bids go beyond the target at all, and up to which as far as they may; how far
 #: they go in between.
 UNKNOWN, KNOWN, RISE = 0.9, 0.6, 0.4
@@ -27,16 +30,48 @@ class Bought:
     clicks: float = 0.0
     orders: float = 0.0
     gmv: float = 0.0
+    predicted_orders: float = 0.0
+    predicted_clicks: float = 0.0
 
     def add(self, log: HourLog, budget: float, order_value: float | None) -> None:
         """Add the totals of an hour."""
         self.spend += log.spend / budget
         self.clicks += log.clicks
         self.orders += log.orders
+        if log.predicted_cvr is not None:
+            weight = max(log.clicks, 1e-3)  # an hour without clicks tells the prediction all the same
+            self.predicted_orders += weight * log.predicted_cvr
+            self.predicted_clicks += weight
         if log.gmv is not None:
             self.gmv += log.gmv / budget
         elif order_value is not None:
             self.gmv += log.orders * order_value
+
+
+@dataclass(slots=True)
+class Paid:
+    """Spend seen beside the spend that was believed, of second-price hours with a target; fades by the hour.
+
+    A belief of log-normal prices may think cheap what is dear: where the target is overdrawn, its word is not enough.
+    """
+
+    units: float = 0.0
+    seen: float = 0.0
+    due: float = 0.0
+
+    def add(self, units: float, seen: float, due: float) -> None:
+        """Count an hour in which something was charged."""
+        if units > 0 and due > 0:
+            self.units, self.seen, self.due = (
+                PAID_MEMORY * old + new for old, new in ((self.units, units), (self.seen, seen), (self.due, due))
+            )
+
+    def dearer(self, *, overdrawn: bool) -> float:
+        """Factor, 1 or more, by which prices paid exceed belief, drawn to 1 while few were paid; 1 unless overdrawn."""
+        if not overdrawn or self.units <= 0:
+            return 1.0
+        worth = PAID_WORTH / self.units
+        return max((self.seen / self.due + worth) / (1 + worth), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +82,33 @@ class Target:
     roi: float | None
     order_value: float | None
 
+    def click_value(self, bought: Bought, rest: float) -> float | None:
+        """Expected gmv of a click, in budgets; ``None`` while nothing tells what an order is worth.
+
+        `rest` is the share of the campaign's hours that are left.
+        """
+        if self.order_value is None and not (bought.orders > 0 and bought.gmv > 0):
+            return None
+        order = self.order_value if self.order_value is not None else bought.gmv / bought.orders
+        if bought.predicted_orders > 0:
+            clicks = TOLD_WORTH * bought.predicted_clicks / bought.predicted_orders
+            return order * (bought.orders + TOLD_WORTH) / (bought.clicks + clicks)
+        counted = bought.orders + UNTOLD
+        return order * (counted + HOPE * rest * math.sqrt(counted)) / (bought.clicks + UNTOLD)
+
     @property
     def empty(self) -> bool:
         """Whether there is no target."""
         return self.cpc is None and self.roi is None
 
-    def cap(self, bought: Bought) -> float | None:
+    def cap(self, bought: Bought, rest: float) -> float | None:
         """Most that a click may cost in the mean: a target ROI is a CPC that follows the value of a click."""
         caps = [] if self.cpc is None else [self.cpc]
         if self.roi is not None and bought.orders > 0 and bought.gmv == 0:
             raise ConfigError("a target ROI needs the orders' value: give HourLog.gmv, or reset(..., order_value=...)")
-        if self.roi is not None and bought.orders >= LEAST_ORDERS and bought.gmv > 0:
-            caps.append(bought.gmv / bought.clicks / self.roi)
+        value = None if self.roi is None else self.click_value(bought, rest)
+        if self.roi is not None and value is not None:
+            caps.append(value / self.roi)
         return min(caps, default=None)
 
 
@@ -74,12 +124,13 @@ def highest_within(
     *,
     first_price: bool,
     left: float,
+    dearer: float = 1.0,
 ) -> float:
     """Largest log bid with which the campaign is expected to end with spend <= cap x clicks.
 
     Bidding the cap itself never pays more than it. Above, second price pays the market, so the bid may lie over the cap
     until the mean is the cap, less a margin for the luck that nobody can make good: that of the clicks to come.
-    Overdrawn already, it lies below, and at the least overdrawn point where the target can no longer be met.
+    `dearer` is a factor on spend to come. Overdrawn already, the bid lies below, and at the least overdrawn point where the target can no longer be met.
     """
     log_cap = math.log(cap * clicks_per_unit)
     if price_sd > UNKNOWN:
@@ -87,6 +138,7 @@ def highest_within(
 
     def excess(log_bid: float, errors: float) -> float:
         units, spend = belief.outcome(log_units, rest.slope, log_bid, math.inf, first_price=first_price, shift=shift)
+        spend *= dearer
         clicks = units * clicks_per_unit
         if spend > left > 0:
             clicks, spend = clicks * left / spend, left

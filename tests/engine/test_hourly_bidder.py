@@ -172,6 +172,46 @@ def test_hours_without_totals_are_taken_to_have_spent_and_are_told_of() -> None:
     assert bidder.state.bid > 0
 
 
+def test_a_report_that_comes_an_hour_late_is_recognised_by_its_bid_and_replaces_the_guess() -> None:
+    bidder = HourlyBidder("second_price")
+    bidder.reset(240.0, 0, 24)
+    told: list[HourLog] = []
+    for hour in range(8):
+        bid = bidder.bid(hour, told[hour - 2] if hour >= 2 else None)
+        told.append(HourLog(bid, 0.7 * bid * (10 + hour), 10.0 + hour, 400.0))
+    assert "the totals given are those of hour 5, by their bid" in bidder.state.note
+    guessed = bidder.state.remaining
+    known = 240.0 - sum(log.spend for log in told[:6])
+    assert guessed < known
+    bidder.bid(8, told[7])
+    assert bidder.state.remaining == pytest.approx(known - told[7].spend - (known - guessed), rel=0.02)
+
+
+def test_a_bid_that_was_not_in_force_is_told_of_and_so_are_more_clicks_than_impressions() -> None:
+    bidder = HourlyBidder("vcg")
+    bidder.reset(100.0, 0, 24)
+    bid = bidder.bid(0)
+    assert bidder.bid(1, HourLog(3 * bid, 6 * bid, 4.0, 2.0)) > 0
+    assert "not the one asked for" in bidder.state.note
+    assert "more clicks than impressions" in bidder.state.note
+
+
+@BOTH
+def test_ample_money_wins_nearly_every_click(auction: Auction) -> None:
+    world = world_of(3, auction)
+    all_clicks = world.ctr * float(world.impressions.sum())
+    done, bidder = run(world, 60.0 * all_clicks * float(world.price.max()))
+    assert done.expected_clicks > 0.9 * all_clicks
+    assert bidder.state.binding == "traffic"
+
+
+def test_a_market_taken_for_saturated_is_tried_again_at_higher_first_price_bids() -> None:
+    # A burst while the bid still rose makes this campaign take a steep market for one that is bought out.
+    world = draw_campaign(PlansPart(), WeekProfile.default().traffic, 112, 14, Auction.FIRST_PRICE)
+    done, _ = run(world, budget_of(world), forecast=True)
+    assert done.budget_use > 0.9
+
+
 def test_a_spent_budget_gets_a_bid_of_zero_and_says_so() -> None:
     bidder = HourlyBidder("first-price")
     bidder.reset(10.0, 0, 24)
@@ -210,6 +250,17 @@ def test_money_spent_at_a_bid_of_zero_counts_and_is_told_of() -> None:
     assert bidder.bid(1, HourLog(0.0, 30.0, 3, 90)) > 0
     assert bidder.state.remaining == pytest.approx(70.0)
     assert "at a bid of 0" in bidder.state.note
+
+
+def test_a_predicted_conversion_rate_holds_a_target_roi_from_the_first_click_on() -> None:
+    bidder = HourlyBidder("vcg", "gmv")
+    bidder.reset(500.0, 0, 24, target_roi=4.0, order_value=40.0)
+    log, bid = None, 0.0
+    for hour in range(12):
+        bid = bidder.bid(hour, log)
+        clicks = 50.0 * float(ndtr((math.log(bid) - math.log(0.3)) / 0.4))
+        log = HourLog(bid, 0.8 * bid * clicks, clicks, 30 * clicks, 0.0, predicted_cvr=0.04)
+    assert bid < 0.04 * 40.0 / 4.0 * 1.5
 
 
 def test_a_target_roi_holds_the_cost_of_a_click_to_its_value() -> None:
