@@ -1,6 +1,7 @@
 """Policies that turn prices of money, or reports alone, into a plan of bids."""
 
 from bidding.policies.baselines import HoldPolicy, StaticPolicy
+from bidding.policies.dither import Dither
 from bidding.policies.manual import ManualPolicy
 from bidding.policies.mirror import MirrorPolicy
 from bidding.policies.mpc_reference import MpcReferencePolicy
@@ -10,6 +11,7 @@ from bidding.policies.steadiness import Steadiness
 from bidding.policies.theta import ThetaPolicy
 
 __all__ = [
+    "Dither",
     "HoldPolicy",
     "ManualPolicy",
     "MirrorPolicy",

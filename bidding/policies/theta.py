@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bidding.policies.clipping import Live, legal, proxied
+from bidding.policies.dither import Dither
 from bidding.policies.marginal import bids_at_price
 from bidding.policies.steadiness import Steadiness, ahead_of_steps, lasting, losses
 from bidding.policies.table import plan
@@ -31,9 +32,12 @@ class ThetaPolicy:
     ----------
     steadiness
         Which bids are left alone though a slightly better one is known.
+    dither
+        Small moves by which the answer of clicks to bids is learned; ``None`` = none.
     """
 
     steadiness: Steadiness = field(default_factory=Steadiness)
+    dither: Dither | None = None
 
     def propose(self, known: Known, outlook: Outlook, targets: SpendTargets, limits: BidLimits) -> BidPlan:
         """Plan for the first hour of the outlook; pure, and cheap enough for every hour of a simulation."""
@@ -41,6 +45,8 @@ class ThetaPolicy:
         lasts = steady_for(known, outlook, limits)
         table = lasts.at(0)
         wanted = wanted_bids(lasts, table, targets.theta, targets.offset) * ahead_of_steps(outlook, limits)
+        if self.dither is not None:
+            wanted = wanted * np.exp(self.dither.moves(known.hour, table, wanted, targets.offset))
         highest = table.bids[:, -1] if table.bids.size else np.zeros(0)
         stays = self._stays(known, table, live, wanted, targets, limits)
         proposal = legal(np.where(stays, live.bid, wanted), live, limits, highest)
