@@ -13,6 +13,9 @@ TOLD_WORTH, UNTOLD, HOPE = 30.0, 0.7, 0.6
 #: Relative spread of single prices paid, and how many of its errors the target is kept away from.
 PAID_CV, ERRORS = 0.5, 0.2
 MOST_MARGIN = 0.15
+#: Errors of the mean price paid (second price), and at most this share of the target, that are taken for luck and not
+#: run after: to make them good costs many times as many clicks.
+PATIENCE, MOST_PATIENCE = 0.3, 0.01
 #: Hourly memory of prices paid beside those believed, and units that it takes to believe half of it.
 PAID_MEMORY, PAID_WORTH = 0.98, 20.0
 #: Error of the log price up to which bids go beyond the target at all, and up to which as far as they may; how far
@@ -144,6 +147,8 @@ def highest_within(
             clicks, spend = clicks * left / spend, left
         total = bought.clicks + clicks
         margin = min(errors * PAID_CV * math.sqrt(clicks) / max(total, 1.0), MOST_MARGIN)
+        if not first_price:
+            margin -= min(PATIENCE * PAID_CV / math.sqrt(max(total, 1.0)), MOST_PATIENCE)
         return bought.spend + spend - cap * (1 - margin) * total
 
     errors, low, high = ERRORS, log_cap, log_cap + (3.0 if price_sd <= KNOWN else RISE)
