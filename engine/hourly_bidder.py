@@ -169,7 +169,8 @@ class HourlyBidder:
         Returns account currency per click, 0 where nothing is to be bought; `state` says why. The same hour asked again
         gets the same answer. Hours that were skipped, or have no totals, are taken to have spent what was expected.
 
-        Raises `ConfigError` for an hour before one that was decided, and for a call before `reset`.
+        Raises `ConfigError` for an hour before one that was decided, for a call before `reset`, and where a target ROI
+        meets orders without a value; nothing has changed then.
         """
         horizon = self._horizon
         if horizon is None:
@@ -182,6 +183,7 @@ class HourlyBidder:
             )
         if position == self._at:
             return self.state.bid
+        self._target.check(observed)
         notes = self._take_in(position, observed)
         if position < 0:
             return self._stop("the campaign has not started", notes)
@@ -457,4 +459,6 @@ class HourlyBidder:
 def _shading(z: float, spread: float) -> float:
     """How much dearer than the mean the last click is in a first-price auction: s Phi(z) / phi(z)."""
     z = min(z, 6.0)
+    if z < -20.0:
+        return -spread / z  # the tail, where the product below is 0 times infinity
     return spread * 0.5 * math.erfc(-z / math.sqrt(2)) * math.sqrt(2 * math.pi) * math.exp(0.5 * z * z)

@@ -104,11 +104,16 @@ class Target:
         """Whether there is no target."""
         return self.cpc is None and self.roi is None
 
+    def check(self, log: HourLog | None) -> None:
+        """Raise `ConfigError` where orders come whose value nothing tells, and a target asks for it."""
+        if self.roi is None or self.order_value is not None or log is None:
+            return
+        if log.orders > 0 and log.gmv is None:
+            raise ConfigError("a target ROI needs the orders' value: give HourLog.gmv, or reset(..., order_value=...)")
+
     def cap(self, bought: Bought, rest: float) -> float | None:
         """Most that a click may cost in the mean: a target ROI is a CPC that follows the value of a click."""
         caps = [] if self.cpc is None else [self.cpc]
-        if self.roi is not None and bought.orders > 0 and bought.gmv == 0:
-            raise ConfigError("a target ROI needs the orders' value: give HourLog.gmv, or reset(..., order_value=...)")
         value = None if self.roi is None else self.click_value(bought, rest)
         if self.roi is not None and value is not None:
             caps.append(value / self.roi)

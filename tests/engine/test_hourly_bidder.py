@@ -140,7 +140,14 @@ def test_hostile_totals_never_lead_to_a_bid_that_is_none_or_beyond_what_remains(
     rng = np.random.default_rng(3)
     for trial in range(12):
         bidder = HourlyBidder(auction)
-        bidder.reset(50.0, 0, 30, target_cpc=0.4 if trial % 3 == 0 else None)
+        bidder.reset(
+            50.0,
+            0,
+            30,
+            target_cpc=0.4 if trial % 3 == 0 else None,
+            target_roi=3.0 if trial % 4 == 1 else None,
+            order_value=9.0,
+        )
         spent, log, hour = 0.0, None, 0
         while hour < 34:
             bid = bidder.bid(hour, log)
@@ -148,8 +155,9 @@ def test_hostile_totals_never_lead_to_a_bid_that_is_none_or_beyond_what_remains(
             assert 0 <= bid <= max(50.0 - spent, 0.0) + 1e-9
             scale = 10.0 ** rng.uniform(-6, 4)
             log = HourLog(
-                bid * rng.choice([0.0, 1.0, 1.3]), rng.choice([0.0, scale / 1e4]), rng.choice([0.0, 1.0, scale]), scale
-            )
+                bid * rng.choice([0.0, 1.0, 1.0, 1e-3, 1e3]), rng.choice([0.0, scale / 1e4]), rng.choice([0.0, 1.0, scale]),
+                scale, predicted_ctr=rng.choice([None, 0.0, 1e-9, 1.0]), predicted_cvr=rng.choice([None, 0.0, 1.0]),
+            )  # fmt: skip
             spent += log.spend
             log = log if rng.random() < 0.7 else None
             spent -= 0.0 if log else scale * 0
@@ -261,6 +269,16 @@ def test_a_predicted_conversion_rate_holds_a_target_roi_from_the_first_click_on(
         clicks = 50.0 * float(ndtr((math.log(bid) - math.log(0.3)) / 0.4))
         log = HourLog(bid, 0.8 * bid * clicks, clicks, 30 * clicks, 0.0, predicted_cvr=0.04)
     assert bid < 0.04 * 40.0 / 4.0 * 1.5
+
+
+def test_orders_whose_value_nothing_tells_are_refused_and_nothing_has_changed() -> None:
+    bidder = HourlyBidder("vcg", "gmv")
+    bidder.reset(100.0, 0, 24, target_roi=4.0)
+    bid = bidder.bid(0)
+    with pytest.raises(ConfigError, match="needs the orders' value"):
+        bidder.bid(1, HourLog(bid, bid, 2, 40, orders=1))
+    assert bidder.bid(1, HourLog(bid, bid, 2, 40, orders=1, gmv=30.0)) > 0
+    assert bidder.state.remaining == pytest.approx(100.0 - bid)
 
 
 def test_a_target_roi_holds_the_cost_of_a_click_to_its_value() -> None:
