@@ -6,6 +6,7 @@ and the answer of a solve is one number per group (mathematics II.1-II.2). What 
 right sides at its matured value, never at the reported one.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,7 @@ from domain.problem import Solution, Status
 from domain.protocols import Solver
 from domain.tables import Floats, Known
 from pacing.exploration import Exploration
+from pacing.hedge import Answer, cases, hedged
 from pacing.horizon import HorizonProgram, PlacedRow, build, uncovered
 from pacing.ledger import Ledger
 from pacing.trim import PiTrim
@@ -46,6 +48,8 @@ class RecedingHorizon:
     carry_over
         Whether what finished phases left of their budgets goes to the next phase with a budget. Hard caps of the
         breaker must allow for it.
+    hedge
+        Whether prices allow for the forecast's own error; see `pacing.hedge`.
     """
 
     solver: Solver
@@ -53,23 +57,26 @@ class RecedingHorizon:
     least_return: float = 1.0
     exploration: Exploration | None = None
     carry_over: bool = False
+    hedge: bool = True
 
     def targets(
         self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
     ) -> SpendTargets:
         """Prices and spend aims for the hour of `known`; raises `OptimizationError` where nothing solved."""
         ledger = Ledger(known, outlook, groups)
-        program = build(outlook, goals, calendar, groups, ledger, known.account.tz, self.least_return, self.carry_over)
-        solution = self.solver.solve(program.problem)
-        n, bins = groups.leaf.size, program.n_bins
-        theta = solution.theta.reshape(n, bins)[:, program.now_bin].copy()
-        offset = solution.offset.reshape(n, bins)[:, program.now_bin].copy()
-        spend = solution.spend.reshape(n, bins)[:, program.now_bin] * program.now_share
+        program, solution, own = self._solve(outlook, goals, calendar, groups, ledger)
+        answers, attempts = [own], list(solution.attempts)
+        for case in cases(outlook) if self.hedge else ():
+            try:
+                answers.append(self._solve(case, goals, calendar, groups, ledger)[2])
+            except OptimizationError as error:
+                attempts.append(str(error))  # the forecast's own answer is there: one case fewer
+        told = hedged(answers)
+        theta, offset, spend = told.theta.copy(), told.offset, told.spend
         ceiling = _ceilings(program, groups)
         theta[(ceiling <= 0)[groups.leaf]] = np.inf
-        theta = np.where(uncovered(goals.targets, groups), np.maximum(theta, self.least_return), theta)
         trim = self._trim(known, goals, ledger)
-        reason = _reason(solution.status, program, solution, trim)
+        reason = _reason(solution.status, program, solution, trim, _moved(own, told))
         theta = theta * trim
         if self.exploration is not None:
             learning = self.exploration.plan(outlook, theta, float(spend.sum()))
@@ -88,8 +95,28 @@ class RecedingHorizon:
             certificate=solution.certificate,
             reason=reason,
             trim=trim,
-            attempts=solution.attempts,
+            attempts=tuple(attempts),
         )
+
+    def _solve(
+        self,
+        outlook: Outlook,
+        goals: Goals,
+        calendar: PromotionCalendar,
+        groups: Groups,
+        ledger: Ledger,
+    ) -> tuple[HorizonProgram, Solution, Answer]:
+        """The program of the rest under one forecast, its solution, and what that asks of the present hour."""
+        tz = ledger.known.account.tz
+        program = build(outlook, goals, calendar, groups, ledger, tz, self.least_return, self.carry_over)
+        solution = self.solver.solve(program.problem)
+        n, bins = groups.leaf.size, program.n_bins
+        theta = solution.theta.reshape(n, bins)[:, program.now_bin].copy()
+        offset = solution.offset.reshape(n, bins)[:, program.now_bin].copy()
+        spend = solution.spend.reshape(n, bins)[:, program.now_bin] * program.now_share
+        free = uncovered(goals.targets, groups)
+        theta = np.where(free, np.maximum(theta, self.least_return), theta)
+        return program, solution, Answer(float(outlook.price[0]), theta, offset, spend)
 
     def _trim(self, known: Known, goals: Goals, ledger: Ledger) -> float:
         if self.trim is None or not known.planned.height:
@@ -194,7 +221,13 @@ def _words(row: PlacedRow, binds: bool, price: float, status: Status) -> str:
     return f"{head} binds; 100 of slack buys {100 * price:,.0f} gmv" if binds else f"{head} is met with room"
 
 
-def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: float) -> str:
+def _moved(own: Answer, told: Answer) -> float:
+    """Log of how much lower bids without an offset are for the forecast's own error."""
+    priced = np.isfinite(own.theta) & (own.theta > 0)
+    return float(np.log(told.theta[priced] / own.theta[priced]).mean()) if priced.any() else 0.0
+
+
+def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: float, moved: float) -> str:
     texts = {
         Status.SLACK: "no target binds: a click is bought up to what it is worth",
         Status.BUDGET_BINDS: "the budget sets the price of money",
@@ -208,6 +241,10 @@ def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: f
     parts = [texts[status]]
     if status in (Status.STARVED, Status.UNREACHABLE) and solution.certificate.words:
         parts.append(solution.certificate.words)
+    if abs(moved) > 0.01:
+        parts.append(
+            f"price {'raised' if moved > 0 else 'lowered'} by {abs(math.expm1(moved)):.0%} as the forecast may err"
+        )
     if abs(trim - 1.0) > 0.005:
         parts.append(f"price {'raised' if trim > 1 else 'lowered'} by {abs(trim - 1):.1%} because spend left its plan")
     parts.extend(program.notes)
