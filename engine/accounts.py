@@ -17,6 +17,7 @@ from domain.plans import BidPlan, Receipts
 from domain.protocols import AdPlatform, Guardrail
 from domain.tables import REPORT, BidTable, Known, ReportBatch, empty
 from domain.time import Hour, Window
+from engine.champions import FitBook, fitted
 from engine.cycle import decide
 from engine.desk import Desk
 from engine.holds import PersonsHolds
@@ -195,7 +196,7 @@ def preview(workspace: Workspace, name: str, hour: Hour) -> Preview:
     desk, known, notes = desk_for(workspace, name, hour)
     known = replace(known, planned=desk.journal.planned(hour, 48))
     if known.n_units:
-        desk.model = desk.model.fit(known)
+        desk.model = fitted(desk.model, known, FitBook.of(workspace.home, name))
     return Preview(known, decide(known, desk), desk.goals, notes + _age(known, profile(known.account.platform)))
 
 

@@ -27,6 +27,7 @@ from domain.protocols import AdPlatform
 from domain.tables import BidTable, ReportBatch
 from domain.time import Clock, Hour, Window
 from engine.accounts import desk_for
+from engine.champions import FitBook, fitted
 from engine.cycle import run_cycle
 from engine.folders import open_folders
 from engine.holds import without_held
@@ -184,7 +185,7 @@ def run_hour(
         desk.journal = journal
         desk.platform = _Gate(desk.platform, workspace, journal, clock)
         if known.n_units:
-            desk.model = desk.model.fit(known)
+            desk.model = fitted(desk.model, known, FitBook.of(workspace.home, account))
         later = journal.later(hour, clock.now())
         if later is not None and mode is not Mode.SHADOW:
             desk.account = replace(desk.account, mode=Mode.SHADOW)

@@ -3,11 +3,13 @@
     waiting plans whose hour is over ─> expire
     many small fact files ───────────> few large ones
     sums by campaign and hour ───────> put by (marts), so that pages open fast
+    the newest fit ──────────────────> tried against the champion on a day that neither has seen: used, or turned down
     the coming hour ─────────────────> rehearsed: model fitted anew from all facts, plan made, nothing stored; what
                                        would fail in the morning is told at night
     files that nothing names ────────> swept, once for the workspace
 
-Nothing is kept that could not be made again: models are fitted from the facts, which stay.
+Nothing is kept that could not be made again: models are fitted from the facts, which stay, and the book of fits
+(`engine.champions`) says which rows.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from domain.errors import SteadyBidError
 from domain.plans import DecisionState
 from domain.time import Clock, Hour
 from engine.accounts import preview
+from engine.champions import challenge_tonight
+from predictors.champion import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class NightOutcome:
         Why the rehearsal failed: what will keep the coming hours from being decided well.
     notes
         What a person should know.
+    fit
+        What became of the newest fit; ``None`` where none was tried.
     """
 
     account: str
@@ -52,6 +58,7 @@ class NightOutcome:
     status: str | None
     problem: str | None
     notes: tuple[str, ...] = ()
+    fit: Verdict | None = None
 
     @property
     def words(self) -> str:
@@ -62,6 +69,8 @@ class NightOutcome:
         done += [f"{self.expired} waiting plans expired"] if self.expired else []
         done += [f"{self.summed:,} sums put by for the pages"] if self.summed else []
         done += [f"{self.compacted} fact files put together"] if self.compacted else []
+        if self.fit is not None:
+            done.append("newest fit is used" if self.fit.promoted else "newest fit turned down")
         return ", ".join(done)
 
 
@@ -93,19 +102,34 @@ def run_night(workspace: Workspace, account: str, clock: Clock) -> NightOutcome:
     compacted = workspace.compact(account, now)
     summed = Views(workspace).build_marts(account)
     hour = Hour.containing(now, owner.tz)
+    fit, of_fit = _challenge(workspace, account, hour)
     try:
         seen = preview(workspace, account, hour)
     except SteadyBidError as error:
-        return NightOutcome(account, expired, compacted, summed, 0, None, f"{type(error).__name__}: {error}")
-    notes = list(seen.notes)
+        return NightOutcome(
+            account, expired, compacted, summed, 0, None, f"{type(error).__name__}: {error}", of_fit, fit
+        )
+    notes = [*of_fit, *seen.notes]
     if owner.mode is Mode.PAUSED:
         notes.append("the account is paused: nothing will be decided until it is resumed")
     waiting = [u for u in workspace.journal(account).unfinished(hour) if u.state is DecisionState.OPEN]
     if waiting:
         notes.append(f"{len(waiting)} plans of earlier hours were not brought to an end; the next run does")
     return NightOutcome(
-        account, expired, compacted, summed, seen.plan.units.height, seen.plan.status.value, None, tuple(notes)
+        account, expired, compacted, summed, seen.plan.units.height, seen.plan.status.value, None, tuple(notes), fit
     )
+
+
+def _challenge(workspace: Workspace, account: str, hour: Hour) -> tuple[Verdict | None, tuple[str, ...]]:
+    """What became of the newest fit, and what a person should know of it; a trial that fails keeps the champion."""
+    try:
+        verdict = challenge_tonight(workspace, account, hour)
+    except SteadyBidError as error:
+        return None, (f"the newest fit could not be tried, the last one stays: {error}",)
+    if verdict is None:
+        return None, ()
+    turned_down = () if verdict.promoted else (f"the newest fit is not used: {verdict.reason}",)
+    return verdict, (*turned_down, *verdict.alarms)
 
 
 def tidy(workspace: Workspace, clock: Clock) -> Tidied:

@@ -77,7 +77,7 @@ def test_where_one_pays_the_bid_winning_and_losing_are_enough():
 
 def test_few_auctions_lean_on_the_pool_and_bands_hold():
     errors, inside = {"ours": [], "pool": [], "raw": []}, []
-    for seed in range(4):
+    for seed in range(2):
         auctions, middle = market(10 + seed, 150, 12.0)
         rates = fit_win_rates(auctions, 150)
         bid = np.exp(middle - 0.2)
@@ -130,7 +130,7 @@ def test_a_bid_that_nobody_tried_is_said_to_be_a_guess():
     assert found.high[3] - found.low[3] > found.high[2] - found.low[2]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     n=st.integers(1, 8),
