@@ -27,6 +27,8 @@ COLD_FALL, COLD_TRAFFIC_SD = 0.5, 0.4
 STRETCH_MEMORY = 0.8
 #: Spread of a tick's traffic around the shape of past days, or around an even one.
 SHAPE_SD = 0.25
+#: So few past days may have had a shape of their own in prices; spread of a tick's price level around the right shape.
+FEW_DAYS, PRICE_SHAPE_SD = 1, 0.15
 #: Without past days: how much more than today's traffic may still come, at the start of the day (to buy too much
 #: too early costs more than too little, which is made up for).
 MORE_TO_COME = 0.5
@@ -320,6 +322,14 @@ class Today:
         self._k = n_buckets
         self._profile = profile.resampled(n_ticks) if profile is not None else None
         self.level, self.noise = np.zeros(n_ticks), np.full(n_ticks, np.inf)
+        # few past days: their mean density, and the level against that, in case today has another shape
+        self._flat: Floats | None = None
+        self.flat_level, self.flat_noise = np.zeros(n_ticks), np.full(n_ticks, np.inf)
+        if self._profile is not None and self._profile.daily and self._profile.days <= FEW_DAYS:
+            held = self._profile.auctions[:, :, None] * self._profile.density
+            self._flat = (held.sum(axis=0) + 1e-9 * self._profile.density.mean(axis=0)) / (
+                self._profile.auctions.sum(axis=0) + 1e-9
+            )[:, None]
         self._offered = np.zeros((n_ticks, n_buckets))  # auctions of the ticks that were called
         self._values = np.zeros((n_ticks, n_buckets))
         self._called = np.zeros(n_ticks, np.bool_)
@@ -339,6 +349,8 @@ class Today:
         """Note how a tick ended."""
         if self._profile is not None:
             self.level[tick], self.noise[tick] = measure_level(self._profile.density[tick], counts, thresholds)
+            if self._flat is not None:
+                self.flat_level[tick], self.flat_noise[tick] = measure_level(self._flat, counts, thresholds)
         elif self._told.any() or self._won.any():
             late, variance = measure_level(self._fresh_density(), counts, thresholds)
             if np.isfinite(variance):
@@ -399,16 +411,29 @@ class Today:
         """Whether today's traffic has the shape of past days, rather than none: one past day may have been another kind."""
         if not profile.daily:
             return 1.0
-        count, usual = self._offered[: tick + 1].sum(axis=1), profile.auctions[: tick + 1].sum(axis=1)
-        met = self._called[: tick + 1] & (count > 0) & (usual > 0)
+        counts, usuals = self._offered[: tick + 1], profile.auctions[: tick + 1]
+        logs = np.log(3.0 * profile.days**2)
+        # of few past days also whether the best tenth of auctions comes when it came then: that is what gets bought
+        best = [slice(None), slice(self._k // 2, None)] if self._flat is not None else [slice(None)]
+        for part in best:
+            count, usual = counts[:, part].sum(axis=1), usuals[:, part].sum(axis=1)
+            met = self._called[: tick + 1] & (count > 0) & (usual > 0)
+            if met.sum() < 2:
+                continue
+            seen, then = np.log(count[met]), np.log(usual[met])
+            even, shaped = (float((((r := seen - s) - r.mean()) ** 2).sum()) for s in (np.zeros(seen.size), then))
+            logs += (even - shaped) / (2 * SHAPE_SD**2)
+        return float(1 / (1 + np.exp(-np.clip(logs, -30, 30))))
+
+    def _price_trust(self, tick: int, profile: Profile) -> float:
+        """Whether prices have the shape of the few past days, rather than none: what keeps its level better over today's ticks."""
+        told = np.isfinite(self.noise[:tick]) & np.isfinite(self.flat_noise[:tick])
         prior = np.log(3.0 * profile.days**2)
-        if met.sum() < 2:
-            return float(1 / (1 + np.exp(-prior)))
-        seen = np.log(count[met])
-        misfit = [
-            float(((r := seen - s) - r.mean()) @ (r - r.mean())) for s in (np.zeros(seen.size), np.log(usual[met]))
-        ]
-        return float(1 / (1 + np.exp(-np.clip(prior + (misfit[0] - misfit[1]) / (2 * SHAPE_SD**2), -30, 30))))
+        if told.sum() >= 2:
+            shaped, flat = self.level[:tick][told], self.flat_level[:tick][told]
+            spread = PRICE_SHAPE_SD**2 + 0.5 * (self.noise[:tick][told] + self.flat_noise[:tick][told])
+            prior += float((((flat - flat.mean()) ** 2 - (shaped - shaped.mean()) ** 2) / (2 * spread)).sum())
+        return float(1 / (1 + np.exp(-np.clip(prior, -30, 30))))
 
     def _hope(self, tick: int) -> float:
         """Factor on the traffic to come without past days."""
@@ -462,6 +487,10 @@ class Today:
             (profile.value * profile.auctions)[: tick + 1].T @ weight * of_bucket + 50 * profile.value.mean(axis=0)
         )
         trust, even = self._trust(tick, profile), self._recent(tick)
+        shape, flat_level = 1.0, level
+        if self._flat is not None:
+            shape = self._price_trust(tick, profile)
+            flat_level, _ = follow_level(self.flat_level[:tick], self.flat_noise[:tick], n_ahead)
         for g, part in enumerate(parts):
             if g == 0:
                 n = self._offered[tick]
@@ -469,11 +498,17 @@ class Today:
                 worth: Floats = profile.value[tick].copy()
                 worth[present] = self._values[tick][present] / self._offered[tick][present]
                 tables[0] = n[:, None] * shifted(profile.density[tick], float(level[0]))
+                if self._flat is not None:
+                    other = n[:, None] * shifted(self._flat, float(flat_level[0]))
+                    tables[0] = shape * tables[0] + (1 - shape) * other
             else:
                 n = trust * profile.auctions[part] * of_bucket + (1 - trust) * even
                 tables[g] = shifted(
                     (n[:, :, None] * profile.density[part]).sum(axis=0), float(level[part - tick].mean())
                 )
+                if self._flat is not None:
+                    other = shifted(n.sum(axis=0)[:, None] * self._flat, float(flat_level[part - tick].mean()))
+                    tables[g] = shape * tables[g] + (1 - shape) * other
                 worth = (n * profile.value[part]).sum(axis=0) / np.maximum(n.sum(axis=0), 1e-9) * price
             values[g] = worth
         middle = min(n_ahead - 1, n_ahead // 2)

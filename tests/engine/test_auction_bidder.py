@@ -437,3 +437,34 @@ def test_losses_at_high_bids_outweigh_those_at_low_ones() -> None:
     spread = spread_censored(told, lost, np.zeros((1, BINS)), np.full((1, BINS), 1 / BINS))
     assert spread[0, 61:119].sum() < 0.02 * 5000.0
     assert spread[0, 121:].sum() > 0.95 * 6000.0
+
+
+def test_a_single_past_day_whose_prices_and_best_auctions_came_at_other_times_is_doubted() -> None:
+    """The past day was dear and poor in its first half, cheap and rich in its second; today is even."""
+    rng = np.random.default_rng(SEED)
+
+    def tick(up: float, rich: float) -> tuple[np.ndarray, np.ndarray]:
+        return rng.lognormal(-7 + rich, 0.7, 800), rng.lognormal(-2 + up, 0.5, 800)
+
+    def log(values: np.ndarray, prices: np.ndarray) -> TickLog:
+        bids = np.full(800, 10.0)
+        return TickLog(
+            values, np.zeros(800), bids, np.ones(800, np.int16), prices, np.ones(800, bool), np.zeros(800), prices
+        )
+
+    past = [log(*tick(0.4, -0.3) if t < 12 else tick(-0.4, 0.3)) for t in range(24)]
+    bidder = AuctionBidder("orders", "second_price").fit([past]).reset(60.0, None, 24)
+    remaining, observed, gained, offered = 60.0, None, 0.0, []
+    for t in range(24):
+        values, prices = tick(0.0, 0.0)
+        bids = bidder.bid(t, values, None, remaining, observed)
+        won = (bids >= prices) & (np.cumsum(np.where(bids >= prices, prices, 0.0)) <= remaining)
+        paid = np.where(won, prices, 0.0)
+        observed = TickLog(values, np.zeros(800), bids, won.astype(np.int16), paid, won, np.zeros(800), prices)
+        remaining -= observed.paid
+        gained += float(values[won].sum())
+        offered.append((values, prices))
+    values, prices = np.concatenate(offered, axis=1)
+    order = np.argsort(-values / prices)
+    best = float(values[order][np.cumsum(prices[order]) <= 60.0].sum())
+    assert 0.9 * best < gained < best
