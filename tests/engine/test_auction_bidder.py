@@ -419,8 +419,8 @@ def test_one_lucky_win_at_a_floor_price_does_not_fix_where_prices_are_looked_for
     remaining, observed = 40.0, None
     for tick in range(24):
         values, prices = rng.lognormal(-6, 0.8, 1000), rng.lognormal(-2, 0.3, 1000)
-        if tick < 2:
-            prices[3] = 1e-5
+        if tick == 0:
+            prices = np.where(np.arange(1000) == 3, 1e-5, 100.0)
         bids = bidder.bid(tick, values, None, remaining, observed)
         won = (bids > prices) & (np.cumsum(np.where(bids > prices, prices, 0.0)) <= remaining)
         paid = np.where(won, prices, 0.0)
