@@ -26,7 +26,7 @@ class TickLog:
     ----------
     values
         float64, what an exposure was believed to be worth: probability of the objective's event, or expected value in
-        account currency where the objective is value.
+        account currency where the objective is value; what cannot be one (NaN, negative) is kept as 0, for nobody bids on it.
     value_sds
         float64, standard error of each value; 0 where nobody knows.
     bids
@@ -60,7 +60,8 @@ class TickLog:
         def put(name: str, value: Any) -> None:
             object.__setattr__(self, name, value)
 
-        values = column(self.values, "values")
+        values = column(self.values, "values", unusable=True)
+        values = np.where(np.isfinite(values) & (values > 0), values, 0.0)
         n = values.size
         put("values", values)
         for name in ("value_sds", "bids", "price", "conversions"):

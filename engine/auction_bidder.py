@@ -81,6 +81,9 @@ class AuctionBidder:
 
         Without ``daily`` they are stretches of ticks as long as those to come, but no days: only levels are learned, no shape.
         """
+        every = [log for day in _listed(days) if not isinstance(day, TickLog) for log in _listed(day)]
+        if any(log is not None and not isinstance(log, TickLog) for log in every):
+            raise InvalidPlan("fit takes days, each a sequence of one TickLog per tick (None where one is missing)")
         if any(isinstance(day, TickLog) for day in days):
             raise InvalidPlan("fit takes days, each a sequence of one TickLog per tick; for one day write fit([logs])")
         logs = [log for day in days for log in day if log is not None and log.n > 0]
@@ -115,14 +118,17 @@ class AuctionBidder:
 
     def reset(self, budget: float, target: float | None = None, n_ticks: int = 48) -> "AuctionBidder":
         """Start a day with a budget (account currency), a target (CPA, CPC or ROI by objective) or none, and its ticks."""
+        budget = _number(budget)
         if not (np.isfinite(budget) and budget >= 0):
             raise ConfigError(f"budget of {budget}: write an amount of account currency, 0 or more")
+        target = None if target is None else _number(target)
         if target is not None and not (np.isfinite(target) and target > 0):
             raise ConfigError(f"target of {target}: write a positive {self._target_name}, or None for the budget alone")
-        if int(n_ticks) != n_ticks or not 1 <= n_ticks <= 100_000:
+        n = _number(n_ticks)
+        if not 1 <= n <= 100_000 or n != np.floor(n):
             raise ConfigError(f"n_ticks of {n_ticks}: write the whole number of ticks in the day")
-        self._budget, self._n = float(budget), int(n_ticks)
-        self._kappa = None if target is None else (1.0 / target if self.objective is Objective.GMV else float(target))
+        self._budget, self._n = budget, int(n)
+        self._kappa = None if target is None else (1.0 / target if self.objective is Objective.GMV else target)
         self._places = Places(self._first_price)
         if self._past_places is not None:
             for name in ("count", "ratio", "shown", "seen"):
@@ -198,7 +204,7 @@ class AuctionBidder:
             self._report(tick, None, None, "none", remaining)
         else:
             bids = self._bids(tick, worth, remaining)
-        bids = np.where(np.isfinite(bids) & usable, np.clip(bids, 0.0, remaining), 0.0)
+        bids = np.where(np.isfinite(bids) & usable, np.clip(bids, 0.0, max(remaining, 0.0)), 0.0)
         self._last = (tick, worth, bids, remaining)
         return bids
 
@@ -359,6 +365,13 @@ class AuctionBidder:
             self._notes.append(
                 f"tick {tick}: the log has other bids than were made in {int(off.sum())} auctions; its own count"
             )
+        if not np.allclose(np.where(worth > 0, log.values, 0.0), worth, rtol=1e-6, atol=0.0):
+            self._notes.append(f"tick {tick}: the log has other values than were bid on; those that were bid on count")
+            log = replace(log, values=worth)
+        if abs(log.paid - log.charged) > 0.01 * log.charged + 1e-9:
+            self._notes.append(
+                f"tick {tick}: a spend of {log.paid:.6g} is told, but prices of {log.charged:.6g} for what was exposed; the spend counts"
+            )
         won = log.position > 0
         odd = won & ((log.bids <= 0) | (log.price > log.bids * (1 + 1e-6) + 1e-12) | (told > log.bids * (1 + 1e-6)))
         odd |= ~won & (log.exposed | (log.conversions > 0) | (log.price > 0))
@@ -379,10 +392,11 @@ class AuctionBidder:
 
     # ------------------------------------------------------------------ checks
 
-    def _checked_tick(self, tick: int) -> int:
-        if int(tick) != tick or tick < 0 or tick > self._n:
-            raise InvalidPlan(f"tick {tick}: the day has the ticks 0 to {self._n - 1}; call reset for a new day")
-        tick = int(tick)
+    def _checked_tick(self, raw: Any) -> int:
+        number = _number(raw)
+        if not 0 <= number <= self._n or number != np.floor(number):
+            raise InvalidPlan(f"tick {raw}: the day has the ticks 0 to {self._n - 1}; call reset for a new day")
+        tick = int(number)
         if tick == self._n:
             self._notes.append(f"tick {tick} lies behind the day's last one and is treated as it")
             tick = self._n - 1
@@ -410,9 +424,7 @@ class AuctionBidder:
     def _checked_sds(self, value_sds: Any, n: int) -> None:
         if value_sds is None:
             return
-        sds = np.atleast_1d(np.asarray(value_sds, np.float64))
-        if sds.size not in (1, n):
-            raise InvalidPlan(f"value_sds has {sds.size} entries, values {n}; they go by auction")
+        sds = column(value_sds, "value_sds", (1, n), unusable=True)
         if not bool(np.all(np.isfinite(sds) & (sds >= 0))):
             self._notes.append("some standard errors of values cannot be used")
 
@@ -420,9 +432,9 @@ class AuctionBidder:
         own = max(self._budget - self._bought.spend, 0.0)
         if remaining is None:
             return own
-        remaining = float(remaining)
+        told, remaining = remaining, _number(remaining)
         if not np.isfinite(remaining):
-            raise InvalidPlan(f"remaining_budget of {remaining}: write the money that is left, account currency")
+            raise InvalidPlan(f"remaining_budget of {told}: write the money that is left, account currency")
         if abs(remaining - own) > 1e-6 * self._budget + 1e-9:
             spent = self._budget - remaining
             if spent >= 0:
@@ -469,6 +481,23 @@ def _named(known: Mapping[str, Any], raw: Any, what: str) -> Any:
     if key not in known:
         raise ConfigError(f"{what} {raw!r}: write one of {sorted(known)}")
     return known[key]
+
+
+def _number(raw: Any) -> float:
+    """Number, or NaN where it is none."""
+    try:
+        found = np.asarray(raw, np.float64)
+    except (TypeError, ValueError):
+        return float("nan")
+    return float(found.reshape(())) if found.size == 1 else float("nan")
+
+
+def _listed(raw: Any) -> Sequence[Any]:
+    """Anything that can be gone through, as a list."""
+    try:
+        return list(raw)
+    except TypeError as error:
+        raise InvalidPlan(f"fit: {error}; it takes days, each a sequence of one TickLog per tick") from error
 
 
 def _from_columns(raw: Any) -> TickLog:

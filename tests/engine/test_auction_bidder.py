@@ -223,6 +223,62 @@ def test_calls_that_make_no_sense_are_refused(past: list[tuple[TickLog, ...]]) -
             bidder.bid(*call)
 
 
+def test_what_is_no_number_is_refused_by_name() -> None:
+    values = np.full(50, 0.001)
+    bidder = AuctionBidder("orders", "gsp", "soft").reset(100.0, 40.0, 48)
+    for tick in (np.nan, None, "noon", 1.5, 1e30):
+        with pytest.raises(InvalidPlan, match="tick"):
+            bidder.bid(tick, values, None, 100.0)  # type: ignore[arg-type]
+    for sds in ("wide", [["a"]], np.ones((50, 2))):
+        with pytest.raises(InvalidPlan, match="value_sds"):
+            bidder.bid(0, values, sds, 100.0)
+    for remaining in ("much", np.array([1.0, 2.0]), np.inf):
+        with pytest.raises(InvalidPlan, match="remaining_budget"):
+            bidder.bid(0, values, None, remaining)  # type: ignore[arg-type]
+    for call in (
+        ("a", 40.0, 48),
+        (None, 40.0, 48),
+        (10.0, "a", 48),
+        (10.0, 40.0, np.nan),
+        (10.0, 40.0, "a"),
+        (10.0, 40.0, np.inf),
+    ):
+        with pytest.raises(ConfigError):
+            bidder.reset(*call)  # type: ignore[arg-type]
+    for days in (None, [5], [[5]], 7):
+        with pytest.raises(InvalidPlan, match="fit"):
+            bidder.fit(days)  # type: ignore[arg-type]
+
+
+def test_an_overdrawn_budget_gets_bids_of_zero_and_an_empty_tick_none() -> None:
+    bidder = AuctionBidder("orders", "gsp", "soft").reset(100.0, 40.0, 48)
+    nothing = np.zeros(0)
+    assert bidder.bid(0, nothing, None, 100.0).size == 0
+    empty = TickLog(nothing, nothing, nothing, nothing, nothing, nothing, nothing)
+    assert (bidder.bid(1, [0.001, 0.002], None, 100.0, empty) > 0).all()
+    assert (bidder.bid(2, [0.001, 0.002], None, -3.0) == 0).all()
+    assert bidder.state.binding == "spent"
+
+
+def test_a_log_may_hold_the_values_that_could_not_be_used_and_other_figures_than_it_sums_to() -> None:
+    rng = np.random.default_rng(SEED)
+    values, prices = rng.lognormal(-7, 0.7, 300), rng.lognormal(-2, 0.5, 300)
+    values[:2] = np.nan, -1.0
+    bidder = AuctionBidder("orders", "gsp", "soft").reset(50.0, 100.0, 10)
+    bids = bidder.bid(0, values, None, 50.0)
+    won = bids > prices
+    assert won.any()
+    log = TickLog(values, np.zeros(300), bids, won.astype(np.int16), prices * won, won, np.zeros(300), prices)
+    bidder.bid(1, values, None, 50.0 - log.paid, log)
+    assert not any("told" in note or "other" in note for note in bidder.state.notes)
+    bids = bidder.bid(2, values, None, 30.0, None)
+    won = bids > prices
+    odd = TickLog(2 * values, np.zeros(300), bids, won.astype(np.int16), prices * won, won, np.zeros(300), prices, 7.0)
+    assert np.isfinite(bidder.bid(3, values, None, 23.0, odd)).all()
+    assert any("a spend of 7 is told" in note for note in bidder.state.notes)
+    assert any("other values" in note for note in bidder.state.notes)
+
+
 def test_ticks_may_be_missing_but_not_go_back() -> None:
     rng = np.random.default_rng(SEED)
     bidder = AuctionBidder("orders", "second_price").reset(50.0, None, 10)
