@@ -46,7 +46,7 @@ TARGET_SD = 1.2
 #: Errors of the day's form, without and with a forecast.
 WAVE_SD, TOLD_WAVE_SD = 0.4, 0.15
 #: While bids differ by more than this variance, an hour's expected spend stays within a share of its due.
-SEARCH_VARIANCE, SEARCH_SHARE = 0.25, 0.5
+SEARCH_VARIANCE, SEARCH_SHARE = 0.25, 0.25
 #: Largest rise of the log bid in an hour while nothing was won yet.
 SEARCH_STEP = 2.1
 #: A click that costs this share of the money left is dear: from there on the search rises by smaller steps.
