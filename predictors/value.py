@@ -1,4 +1,8 @@
-"""What an order is worth: sales per order, shrunk to the catalog's price and the account's ratio to it."""
+"""What an order is worth: sales per order, shrunk to the catalog's price and the account's ratio to it.
+
+Baskets have heavy tails: one order may hold a hundred pieces. So the mean of n orders counts as at most `HEAVY` sqrt(n)
+times what is stated: a single large order moves a unit little, and what goes on being large is believed.
+"""
 
 import numpy as np
 
@@ -6,6 +10,8 @@ from domain.tables import Floats
 
 #: Orders that the catalog price (or the account's mean) is worth, and the ratio's own prior.
 PRICE_WORTH, RATIO_WORTH = 8.0, 5.0
+#: Multiple of the stated value up to which a single order counts.
+HEAVY = 3.0
 
 
 def order_value(orders: Floats, gmv: Floats, expected: Floats, fallback: float) -> tuple[Floats, Floats, int]:
@@ -23,6 +29,8 @@ def order_value(orders: Floats, gmv: Floats, expected: Floats, fallback: float) 
     stated = np.isfinite(expected) & (expected > 0)
     total, worth = float(orders.sum()), float(gmv.sum())
     mean = worth / total if total > 0 and worth > 0 else fallback
+    count = np.maximum(orders, 0.0)
+    gmv = np.where(stated, np.minimum(gmv, HEAVY * np.sqrt(np.maximum(count, 1.0)) * count * expected), gmv)
     due = float((orders * np.where(stated, expected, 0.0))[stated].sum())
     ratio = (float(gmv[stated].sum()) + RATIO_WORTH * _typical(expected, stated)) / (
         due + RATIO_WORTH * _typical(expected, stated)
