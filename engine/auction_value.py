@@ -15,6 +15,8 @@ from domain.tables import Floats
 _GRID = np.linspace(-1.6, 1.6, 129)
 #: Spread of a day's factor, of a surprising day's, and the chance of one.
 USUAL_SD, WIDE_SD, WIDE_CHANCE = 0.07, 0.40, 0.05
+#: Spread of an error that all days share, before past days tell: a few days that happened to lie on one side are no habit.
+HABIT_SD = 0.04
 #: How much of a day's shift of believed values is an error of the predictions, before past days tell; and its spread.
 ERROR_SHARE, ERROR_SHARE_SD = 0.6, 0.3
 
@@ -123,7 +125,8 @@ class ValueHabit:
         share = np.linspace(-0.4, 1.6, 41)[None, :]
         wide = np.exp(-0.5 * (level / WIDE_SD) ** 2) / WIDE_SD * WIDE_CHANCE
         log_p = (
-            np.log(np.exp(-0.5 * (level / 0.1) ** 2) / 0.1 + wide) - 0.5 * ((share - ERROR_SHARE) / ERROR_SHARE_SD) ** 2
+            np.log(np.exp(-0.5 * (level / HABIT_SD) ** 2) / HABIT_SD + wide)
+            - 0.5 * ((share - ERROR_SHARE) / ERROR_SHARE_SD) ** 2
         )
         for shift, day in days:
             if day.came > 0:
