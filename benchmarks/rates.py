@@ -2,7 +2,7 @@
 
     python -m benchmarks.rates --rows 5000000 --json out.json
 
-CPU seconds of this process (two threads where LightGBM uses them), wall seconds, peak resident memory, rows per
+CPU seconds of this process, wall seconds, peak resident memory, rows per
 CPU-second, and the share of LightGBM itself. The log is drawn from a seed: 14 category columns (three of them with up
 to 500,000 categories), 8 whole numbers, 8 real numbers; click rates follow effects of categories, crosses and numbers.
 """

@@ -307,8 +307,7 @@ class _Work:
         taught: NDArray[np.intp] | None = None,
     ) -> Trees:
         """Trees from some rows."""
-        threads = 2 if rows.size >= ROWS_TO_GROW else 1
-        return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, threads, taught)
+        return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, taught)
 
 
 def _cross_fitted(

@@ -94,7 +94,6 @@ def grow(
     n_trees: int,
     drawn: bool,
     seed: int = 7,
-    threads: int = 1,
     taught: NDArray[np.intp] | None = None,
 ) -> Trees:
     """Trees from rows of a table.
@@ -136,7 +135,8 @@ def grow(
     settings |= {
         "bagging_fraction": min(0.7, ROWS_OF_A_TREE / taught.size),
         "seed": seed,
-        "num_threads": threads,
+        # a second thread waits by spinning: on a machine with other work it costs eight times what it does
+        "num_threads": 1,
         "extra_trees": drawn,
     }
     booster = lgb.train(settings, lgb.Dataset(columns, share[taught], weight=weight[taught]), n_trees)
