@@ -29,6 +29,9 @@ from predictors.won_level import follow_won
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
 _PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
+#: What clicks brought beyond belief is luck but for what the model may be wrong: its relative error, and the spread of an
+#: order's value over its mean.
+_MODEL_ERROR, _BASKET_CV = 0.08, 1.0
 #: Clicks that the believed click rate is worth.
 CTR_WORTH = 20.0
 
@@ -109,7 +112,9 @@ def compose(
     cv = conversions.shrunk.cv()
     low, high = gamma_band(conversions.cvr, cv)
     due = rows.clicks * conversions.factor * conversions.cvr[rows.unit]
+    believed = due * worth[rows.unit]
     value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]
+    kept = _no_luck(float(unit_orders.sum()))
     if unpriced:
         notes = (*notes, f"no price for {unpriced} units: the account's mean order value is used")
     return Outlook(
@@ -132,8 +137,8 @@ def compose(
         bid_known=response.told,
         support_low=response.low,
         support_high=response.high,
-        matured_orders=rows.orders + due * (1 - conversions.told),
-        matured_gmv=rows.gmv + due * (conversions.final - conversions.money) * worth[rows.unit],
+        matured_orders=due + kept * (rows.orders - due * conversions.told),
+        matured_gmv=believed * conversions.final + kept * (rows.gmv - believed * conversions.money),
         auction=auction,
         common_volume_cv=response.common_volume_cv,
         common_price_cv=response.common_price_cv,
@@ -147,6 +152,16 @@ def _live(known: Known) -> tuple[Floats, Bools]:
     bid = live["bid_cpc"].to_numpy()  # null becomes NaN
     told = live["known"].to_numpy() & np.isfinite(bid) & (bid > 0)
     return bid, told
+
+
+def _no_luck(orders: float) -> float:
+    """Share of the gap between what was told and what was believed to be told by then that counts as bought.
+
+    Of n orders the gap is luck with variance (1 + cv^2) / n, and error of the model with a variance of its own: the share
+    is their credibility. With some thousand orders nearly all of it counts; with a hundred, a lucky day is no reason to
+    spend more than the next one's clicks are worth, and an unlucky one none to starve.
+    """
+    return orders / (orders + (1 + _BASKET_CV**2) / _MODEL_ERROR**2)
 
 
 def _followed(
