@@ -68,7 +68,7 @@ def test_a_held_unit_keeps_its_bid_and_the_plan_says_who_holds_it(shop: Shop) ->
     assert plan.interventions.filter(pl.col("rule") == "held by Ada")["after"].to_list() == [0.5, 0.5]
     kept = set(plan.units.filter(pl.col("action") == Action.KEEP.value)["unit_id"])  # right already
     assert changed(shop.platform.sent[0]) == {f"unit {k}" for k in range(12)} - set(HELD) - kept
-    assert len(kept) < 3
+    assert len(kept) < 5  # most of the others change
     assert [shop.platform.bids[u] for u in HELD] == [0.5, 0.5]
 
 
