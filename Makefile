@@ -15,7 +15,7 @@ demo: install ## the main job on the embedded default: a simulated five-day prom
 	$(BIN)/steadybid simulate
 
 test: install ## every test but the long soak runs
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile
 
 check: install format lint types floors test ## all checks
 
