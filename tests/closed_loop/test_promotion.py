@@ -12,8 +12,6 @@ from market import Scenario, load_scenario
 
 SEED = 301
 
-pytestmark = pytest.mark.xdist_group("promotion")  # one process, so that the runs are made once
-
 
 @pytest.fixture(scope="module")
 def ours(promotion: Scenario) -> list[RunResult]:
