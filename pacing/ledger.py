@@ -34,6 +34,7 @@ class Ledger:
     outlook: Outlook
     groups: Groups
     _cache: dict[datetime | None, Bought] = field(default_factory=dict[datetime | None, Bought])
+    _dark: pl.DataFrame | None = None
 
     def since(self, start: datetime | None) -> Bought:
         """Everything bought from `start` on (``None``: ever) until the hour that is decided."""
@@ -70,14 +71,18 @@ class Ledger:
         grown = 1.0 + np.where(seen, share, 0.0)
         return Bought(spend + dark, clicks * grown, orders * grown, gmv * grown, dark)
 
+    def _unreported(self) -> pl.DataFrame:
+        """What was planned for past hours which no report covers yet."""
+        if self._dark is None:
+            planned, newest = self.known.planned, self.reported_until()
+            self._dark = planned if newest is None else planned.filter(pl.col("start_utc") >= newest)
+        return self._dark
+
     def _dark_spend(self, start: datetime | None) -> Floats:
-        """(n_groups,) spend that was planned for past hours which no report covers yet."""
-        planned, n = self.known.planned, len(self.groups.names)
-        if not planned.height:
-            return np.zeros(n)
-        newest = self.reported_until()
-        lower = [t for t in (newest, start) if t is not None]
-        dark = planned.filter(pl.col("start_utc") >= max(lower)) if lower else planned
+        """(n_groups,) spend that was planned from `start` on for past hours which no report covers yet."""
+        dark, n = self._unreported(), len(self.groups.names)
+        if dark.height and start is not None:
+            dark = dark.filter(pl.col("start_utc") >= start)
         if not dark.height:
             return np.zeros(n)
         amounts = dict(dark.group_by("group").agg(pl.col("amount").sum()).iter_rows())
