@@ -21,6 +21,7 @@ from engine.champions import FitBook, fitted
 from engine.cycle import decide
 from engine.desk import Desk
 from engine.holds import PersonsHolds
+from engine.promotions import past_phases
 from pacing import Breaker, HardCaps, MirrorFallback, RecedingHorizon
 from predictors import SteadyModel
 
@@ -182,7 +183,7 @@ def desk_for(
         reports=asof,
         asof=asof,
         journal=workspace.journal(name),
-        model=SteadyModel(calendar=calendar),
+        model=SteadyModel(calendar=calendar, past=past_phases(workspace, name, hour, calendar)),
         pacer=RecedingHorizon(AutoSolver()),
         policy=ThetaPolicy(),
         guardrails=guardrails,

@@ -17,6 +17,7 @@ from domain.errors import ConfigError
 from domain.protocols import ResponseModel
 from domain.tables import Known
 from domain.time import Hour, Window
+from engine.promotions import past_phases
 from predictors import SteadyModel
 from predictors.champion import Verdict, challenge, fit_until
 
@@ -123,7 +124,8 @@ def challenge_tonight(workspace: Workspace, account: str, hour: Hour) -> Verdict
     before = asof.at(begin)
     if not before.n_units or before.performance["clicks"].sum() < 1:
         return None
-    model = SteadyModel(calendar=workspace.phases(account))
+    calendar = workspace.phases(account)
+    model = SteadyModel(calendar=calendar, past=past_phases(workspace, account, begin, calendar))
     hours = list(Window(begin.start, end.start).hours())
     verdict = challenge(model, before, asof.at(hour), hours, book.champion(), doubted=book.doubted(hour.start))
     book.enter(hour.start, begin.start, verdict)

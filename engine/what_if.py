@@ -24,6 +24,7 @@ from engine.accounts import completed, usable
 from engine.ahead import FIGURES, Ahead, told
 from engine.cycle import MEMORY_HOURS
 from engine.desk import Horizon
+from engine.promotions import past_phases
 from pacing.horizon import build
 from pacing.ledger import Ledger
 from predictors import SteadyModel
@@ -116,7 +117,7 @@ def study(
     phases = workspace.phases(account) if calendar is None else calendar
     planned = workspace.journal(account).planned(hour, MEMORY_HOURS)
     known = replace(workspace.asof(account).at(hour), planned=planned)
-    predictor = (model or SteadyModel(calendar=phases)).fit(known)
+    predictor = (model or SteadyModel(calendar=phases, past=past_phases(workspace, account, hour, phases))).fit(known)
     outlook = predictor.outlook(known, hours_ahead(known, phases))
     return Study(known, outlook, Groups.from_units(known.units), phases, AutoSolver())
 

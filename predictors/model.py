@@ -8,16 +8,17 @@ import numpy as np
 from domain.errors import ConfigError
 from domain.outlook import Auction, Outlook
 from domain.phases import PromotionCalendar
-from domain.tables import Floats, Known
+from domain.tables import HOURS, Floats, Known, empty
 from domain.time import Hour
 from predictors.account_rates import UnitRate, fit_unit_rate
 from predictors.conversions import UnitBeliefs
-from predictors.evidence import gather
+from predictors.evidence import Evidence, gather
 from predictors.kin import kin_mean
 from predictors.outlook import compose
 from predictors.profile import HOURS_OF_WEEK, WeekProfile
 from predictors.settings import PredictorSettings
 from predictors.sums import summed
+from predictors.uplift import Uplifts, learn_uplifts
 
 #: Rates where neither last month's model nor a single row tells one.
 PLAIN_CTR, PLAIN_CVR = 0.01, 0.03
@@ -35,6 +36,8 @@ class SteadyModel:
     ----------
     calendar
         Phases of the promotion.
+    past
+        Phases of earlier promotions, to learn from what they did.
     auction
         How clicks are priced.
     settings
@@ -43,23 +46,27 @@ class SteadyModel:
         Traffic over the hours of a week; ``None`` = the shipped one.
     ctr, cvr
         Rates of units that no forecast speaks of; ``None`` = the account's constant rate.
+    uplifts
+        What past phases did.
     notes
         What `fit` has to say.
     """
 
     calendar: PromotionCalendar = field(default_factory=PromotionCalendar)
+    past: PromotionCalendar = field(default_factory=PromotionCalendar)
     auction: Auction = Auction.SECOND_PRICE
     settings: PredictorSettings = field(default_factory=PredictorSettings)
     profile: WeekProfile | None = None
     ctr: UnitRate | None = None
     cvr: UnitRate | None = None
+    uplifts: Uplifts = field(default_factory=Uplifts)
     notes: tuple[str, ...] = ()
 
     def fit(self, history: Known) -> "SteadyModel":
         """Model that has learned from `history` what changes slowly.
 
-        Click and conversion rates where units lack a forecast (LightGBM where it wins), and the week's profile
-        where hourly rows lack one. History without rows leaves the model as it is.
+        Click and conversion rates where units lack a forecast (LightGBM where it wins), what past phases did, and the
+        week's profile where hourly rows lack one. History without rows leaves the model as it is.
         """
         if not history.performance.height or not history.n_units:
             return self
@@ -76,16 +83,27 @@ class SteadyModel:
             if history.units[column].null_count():
                 rate = fit_unit_rate(what, history.units, hits, trials)
                 learned = replace(learned, **{what: rate})
+        learned = replace(learned, uplifts=self._uplifts(history))
         return replace(
             learned,
-            profile=self._profile(history),
+            profile=learned._profile(history),
             notes=tuple(rate.note for rate in (learned.ctr, learned.cvr) if rate is not None),
         )
+
+    def _uplifts(self, history: Known) -> Uplifts:
+        """What phases did that were over when `history` was known."""
+        over = PromotionCalendar(tuple(p for p in self.past.phases if p.window.end <= history.hour.start))
+        if not over.phases:
+            return Uplifts()
+        profile = self.profile if self.profile is not None else WeekProfile.default()
+        plain = replace(history, priors=replace(history.priors, hours=empty(HOURS)))
+        evidence = gather(plain, [history.hour], PromotionCalendar(), profile)
+        return learn_uplifts(evidence, over, history.hour, self.auction, self.settings.pooled_price_spread)
 
     def _profile(self, history: Known) -> WeekProfile | None:
         """The account's own profile, from a week or more of hourly rows that no forecast covers."""
         start = WeekProfile.default()
-        evidence = gather(history, [history.hour], self.calendar, start)
+        evidence = gather(history, [history.hour], self.uplifts.calendar(self.calendar), start)
         rows, factors = evidence.rows, evidence.factors
         position = factors.position(rows.hour)
         used = np.flatnonzero(~rows.daily & ~factors.forecast[position])
@@ -101,9 +119,31 @@ class SteadyModel:
         if not hours:
             raise ConfigError("an outlook needs at least one hour")
         profile = self.profile if self.profile is not None else WeekProfile.default()
-        evidence = gather(known, hours, self.calendar, profile)
+        evidence = gather(known, hours, self.uplifts.calendar(self.calendar), profile)
         beliefs, notes = self._beliefs(known, evidence.rows.clicks, evidence.rows.impressions, evidence.rows.orders)
-        return compose(known, hours, evidence, beliefs, self.settings, self.auction, (*self.notes, *notes))
+        outlook = compose(known, hours, evidence, beliefs, self.settings, self.auction, (*self.notes, *notes))
+        return self._with_doubt(outlook, evidence, known.hour) if self.uplifts.past else outlook
+
+    def _with_doubt(self, outlook: Outlook, evidence: Evidence, cut: Hour) -> Outlook:
+        """Outlook whose shared errors hold those of learned uplifts too, in hours that no forecast speaks of."""
+        at = evidence.factors.position(np.array([h.hours_since(cut) for h in outlook.hours], np.int64))
+        open_hours = ~evidence.factors.forecast[at]
+        traffic, value = (
+            np.where(open_hours, self.uplifts.spread(self.calendar, outlook.hours, name), 0.0)
+            for name in ("traffic", "value")
+        )
+        weight = evidence.factors.traffic[at] * outlook.value
+        # hours of one phase miss together, those of another apart
+        shares = [
+            float((weight * value)[value == sd].sum()) / float(weight.sum()) for sd in np.unique(value[value > 0])
+        ]
+        volume = np.zeros(at.size) if outlook.common_volume_cv is None else outlook.common_volume_cv
+        return replace(
+            outlook,
+            common_volume_cv=np.hypot(volume, traffic),
+            common_value_cv=float(np.sqrt(outlook.common_value_cv**2 + sum(s * s for s in shares))),
+            notes=(*outlook.notes, *self.uplifts.words(self.calendar)),
+        )
 
     def _beliefs(
         self, known: Known, clicks: Floats, impressions: Floats, orders: Floats
