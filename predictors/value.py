@@ -1,20 +1,77 @@
 """What an order is worth: sales per order, shrunk to the catalog's price and the account's ratio to it.
 
-Baskets have heavy tails: one order may hold a hundred pieces. So the mean of n orders counts as at most `HEAVY` sqrt(n)
-times what is stated: a single large order moves a unit little, and what goes on being large is believed.
+Baskets have heavy tails: one order may hold a hundred pieces. Where single sales are told, with x of an order its value
+over the stated one,
+
+    ln x = L + d_i + e,     d_i ~ N(0, tau^2) units,     e with a heavy tail that all units share
+
+L and d_i are located robustly (weights of Student's t), so one giant moves neither the account nor its unit; the mean of
+exp(e) comes from a law of the tail (`tails`), so that giants count for what giants are worth in the account; spread and
+tau are learned. A unit whose capped sales go on being above that, at the account's shape, is believed slowly (`SHAPE_SD`).
+
+Without single sales the mean of n orders counts as at most `HEAVY` sqrt(n) times what is stated.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from domain.tables import Floats
+from domain.tables import Bools, Floats, Ints
+from predictors.sums import summed
+from predictors.tails import TailLaw, fit_tail
 
 #: Orders that the catalog price (or the account's mean) is worth, and the ratio's own prior.
 PRICE_WORTH, RATIO_WORTH = 8.0, 5.0
-#: Multiple of the stated value up to which a single order counts.
+#: Multiple of the stated value up to which a single order counts, where only totals are told.
 HEAVY = 3.0
+#: Log-sd of units around a stated value and around the account's mean, and how many units that belief is worth.
+UNIT_SD, UNSTATED_SD, UNIT_WORTH = 0.15, 0.4, 20.0
+#: Log-sd of single orders, and how many orders that belief is worth; degrees of freedom of the weights.
+BASKET_SD, BASKET_WORTH, FREEDOM = 0.4, 10.0, 4.0
+#: Log-sd of the mean of exp(e) around that of a log-normal, and of the shape of single units around the account's.
+TAIL_SD, SHAPE_SD = 0.25, 0.08
+#: Multiple of the typical order up to which an order tells of its unit's shape.
+CAP = 4.0
 
 
-def order_value(orders: Floats, gmv: Floats, expected: Floats, fallback: float) -> tuple[Floats, Floats, int]:
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """Report rows with sales, (n_rows,) each: unit, orders, and what they paid in account currency."""
+
+    unit: Ints
+    orders: Floats
+    gmv: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What orders are worth.
+
+    Attributes
+    ----------
+    value, error
+        (n_units,) gmv per order, and its relative standard error.
+    ratio
+        Mean of an order's value over the stated one, all units alike.
+    basket_sd
+        Log-sd of single orders of a unit.
+    unit_sd
+        Log-sd of units around what is stated.
+    tail
+        Law of single orders over the typical one of their unit.
+    """
+
+    value: Floats
+    error: Floats
+    ratio: float
+    basket_sd: float
+    unit_sd: float
+    tail: TailLaw
+
+
+def order_value(
+    orders: Floats, gmv: Floats, expected: Floats, fallback: float, sales: Sales | None = None
+) -> tuple[Floats, Floats, int]:
     """Gmv per order of each unit, its relative error, and how many units had to take the account's mean.
 
     Parameters
@@ -25,8 +82,13 @@ def order_value(orders: Floats, gmv: Floats, expected: Floats, fallback: float) 
         (n_units,) last model's order value, else catalog price; NaN where nobody said.
     fallback
         Value where the account has neither price nor order.
+    sales
+        Rows that the totals are made of; ``None`` = only totals are told.
     """
     stated = np.isfinite(expected) & (expected > 0)
+    if sales is not None and bool(_usable(sales).any()):
+        found = learn_values(sales, expected)
+        return found.value, found.error, int((~stated).sum())
     total, worth = float(orders.sum()), float(gmv.sum())
     mean = worth / total if total > 0 and worth > 0 else fallback
     count = np.maximum(orders, 0.0)
@@ -40,6 +102,66 @@ def order_value(orders: Floats, gmv: Floats, expected: Floats, fallback: float) 
     value = np.where(value > 0, value, base)
     spread = np.where(stated, 0.3, 0.8)
     return value, spread / np.sqrt(1 + np.maximum(orders, 0.0)) * 0.5, int((~stated).sum())
+
+
+def learn_values(sales: Sales, expected: Floats) -> Values:
+    """Values of orders from single sales; `expected` (n_units,) as in `order_value`. At least one row must have sales."""
+    n_units = expected.size
+    kept = _usable(sales)
+    unit, count = sales.unit[kept], np.maximum(sales.orders[kept], 1.0)
+    basket = sales.gmv[kept] / count
+    stated = np.isfinite(expected) & (expected > 0)
+    # without a stated value the account's typical order stands in
+    typical = float(np.exp(np.average(np.log(basket), weights=count)))
+    base = np.where(stated, expected, typical * fit_tail(basket / typical).mean)
+    log_x = np.log(basket / base[unit])
+    prior = np.where(stated, UNIT_SD, UNSTATED_SD) ** 2
+    level, spread, tau = 0.0, BASKET_SD**2, prior
+    apart, apart_var = np.zeros(n_units), tau
+    for _ in range(6):
+        cv2 = np.expm1(min(spread, 9.0))
+        row_var = np.log1p(cv2 / count)  # of the logarithm of a mean of several orders
+        y = log_x - 0.5 * (spread - row_var)  # on the footing of a single order
+        z2 = (y - level - apart[unit]) ** 2 / row_var
+        trust = (FREEDOM + 1) / (FREEDOM + z2)
+        weight = trust / row_var
+        level = float(weight @ (y - apart[unit])) / (float(weight.sum()) + RATIO_WORTH / spread)
+        held = summed(unit, weight, n_units)
+        apart_var = 1 / (held + 1 / tau)
+        apart = apart_var * summed(unit, weight * (y - level), n_units)
+        seen = held > 0
+        learned = float(((apart**2 + apart_var) / prior)[seen].sum() + UNIT_WORTH) / (float(seen.sum()) + UNIT_WORTH)
+        tau = prior * learned
+        left = (trust * (y - level - apart[unit]) ** 2 / row_var).sum() * spread
+        spread = float((left + BASKET_WORTH * BASKET_SD**2) / (y.size + BASKET_WORTH))
+    shape = np.exp(log_x - level - apart[unit])
+    single = count <= 1.5
+    law = fit_tail(shape[single] if single.sum() >= max(30, 0.2 * shape.size) else shape)
+    few = 1.0 / max(law.amounts, 1)
+    doubt = law.mean_sd**2 + few
+    tail = float(np.exp((np.log(law.mean) * TAIL_SD**2 + 0.5 * spread * doubt) / (TAIL_SD**2 + doubt)))
+    n = float(count.sum())
+    ratio = (RATIO_WORTH + n * np.exp(level) * tail) / (RATIO_WORTH + n)
+    # capped sales of a unit against those that the account's shape lets one expect
+    capped = np.minimum(shape, CAP * np.exp(0.5 * spread))
+    usual = float(count @ capped) / n
+    bought = summed(unit, count, n_units)
+    noise = float((count * (capped / usual - 1) ** 2).mean())
+    credit = bought / (bought + noise / SHAPE_SD**2)
+    more = credit * (np.divide(summed(unit, count * capped, n_units), bought, out=np.full(n_units, usual), where=bought > 0) / usual - 1)  # fmt: skip
+    value = base * ratio * np.exp(apart) * (1 + more)
+    error = np.sqrt(apart_var + SHAPE_SD**2 * (1 - credit))
+    return Values(value, error, float(ratio), float(np.sqrt(spread)), float(np.sqrt(tau[stated].mean() if stated.any() else tau.mean())), law)  # fmt: skip
+
+
+def basket_cv(sales: Sales, expected: Floats) -> float:
+    """Relative spread of single orders of a unit; what is believed of it where no row has sales."""
+    spread = learn_values(sales, expected).basket_sd if bool(_usable(sales).any()) else BASKET_SD
+    return float(np.sqrt(np.expm1(min(spread**2, 4.0))))
+
+
+def _usable(sales: Sales) -> Bools:
+    return (sales.orders >= 0.5) & (sales.gmv > 0) & np.isfinite(sales.gmv)
 
 
 def _typical(expected: Floats, stated: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictors.value import order_value
+from predictors.value import Sales, learn_values, order_value
 
 STATED = np.array([50.0, 80.0, 20.0])
 
@@ -50,3 +50,81 @@ def test_refunds_beyond_sales_still_give_a_positive_value():
     value, _, _ = order_value(np.array([1.0, 0.0, 0.0]), np.array([-40.0, 0.0, 0.0]), STATED, 1.0)
     assert (value > 0).all()
     assert np.isfinite(value).all()
+
+
+def shop(seed: int, n: int, few: int, baskets) -> tuple[Sales, np.ndarray, np.ndarray]:
+    """Single sales of n units, `few` each; truth lies 10 % around the stated values."""
+    rng = np.random.default_rng(seed)
+    stated = np.exp(4 + 0.5 * rng.standard_normal(n))
+    truth = stated * np.exp(0.1 * rng.standard_normal(n))
+    unit = np.repeat(np.arange(n), few)
+    return Sales(unit, np.ones(unit.size), truth[unit] * baskets(rng, unit.size)), stated, truth
+
+
+def test_single_sales_with_heavy_tails_tell_more_than_their_totals() -> None:
+    for seed, few in ((1, 4), (2, 20)):
+        sales, stated, truth = shop(seed, 120, few, lambda rng, k: 0.6 * rng.pareto(1.6, k) + 1e-3)
+        n, gmv = np.bincount(sales.unit).astype(float), np.bincount(sales.unit, sales.gmv)
+        ours = order_value(n, gmv, stated, 1.0, sales)[0]
+        totals = order_value(n, gmv, stated, 1.0)[0]
+        raw = gmv / n
+        miss = [float(np.mean(np.log(v / truth) ** 2)) for v in (ours, totals, raw)]
+        assert miss[0] < miss[1]
+        assert miss[0] < 0.3 * miss[2]
+
+
+def test_with_many_sales_values_are_what_units_really_bring() -> None:
+    for draw, mean in (
+        (lambda rng, k: np.exp(0.8 * rng.standard_normal(k)), np.exp(0.32)),
+        (lambda rng, k: 1 + rng.pareto(3.0, k), 1.5),
+    ):
+        sales, stated, truth = shop(3, 30, 3000, draw)
+        found = learn_values(sales, stated)
+        assert np.mean(np.log(found.value / truth / mean)) == pytest.approx(0.0, abs=0.01)
+        assert np.std(np.log(found.value / truth)) < 0.03
+
+
+def test_one_giant_order_moves_nobody_else_and_its_own_unit_little() -> None:
+    sales, stated, _ = shop(4, 30, 10, lambda rng, k: np.exp(0.3 * rng.standard_normal(k) - 0.045))
+    before = learn_values(sales, stated)
+    gmv = sales.gmv.copy()
+    gmv[0] *= 300.0
+    after = learn_values(Sales(sales.unit, sales.orders, gmv), stated)
+    assert after.value[0] / before.value[0] < 1.15
+    assert np.max(after.value[1:] / before.value[1:]) < 1.03
+
+
+def test_a_unit_whose_sales_go_on_being_large_is_believed_and_rows_of_many_orders_count_as_many() -> None:
+    rng = np.random.default_rng(5)
+    stated = np.full(12, 40.0)
+    factor = np.where(np.arange(12) == 3, 6.0, 1.0)
+    unit = np.repeat(np.arange(12), 150)
+    single = Sales(unit, np.ones(unit.size), 40 * factor[unit] * np.exp(0.4 * rng.standard_normal(unit.size) - 0.08))
+    by_day = Sales(
+        np.repeat(np.arange(12), 10), np.full(120, 15.0), single.gmv.reshape(120, 15).sum(1)
+    )  # the same, told by the day
+    for sales in (single, by_day):
+        value = learn_values(sales, stated).value
+        assert value[3] == pytest.approx(240.0, rel=0.1)
+        assert np.allclose(np.delete(value, 3), 40.0, rtol=0.1)
+
+
+def test_bands_of_values_hold_and_units_without_sales_or_price_take_the_accounts() -> None:
+    held = []
+    for seed in range(10, 16):
+        sales, stated, truth = shop(seed, 80, 6, lambda rng, k: np.exp(0.5 * rng.standard_normal(k) - 0.125))
+        found = learn_values(sales, stated)
+        held.append(np.mean(np.abs(np.log(found.value / truth)) < 1.2816 * found.error))
+    assert 0.75 < np.mean(held) < 0.97
+    some = sales.unit < 40
+    stated[60:] = np.nan
+    few = learn_values(Sales(sales.unit[some], sales.orders[some], sales.gmv[some]), stated)
+    assert few.value[40:60] == pytest.approx(stated[40:60] * few.ratio)
+    assert np.allclose(few.value[60:], few.value[60])
+    assert few.error[70] > few.error[50] > few.error[10]
+
+
+def test_refunds_and_rows_without_orders_are_no_sales() -> None:
+    sales = Sales(np.array([0, 0, 1]), np.array([1.0, 0.0, 1.0]), np.array([-40.0, 30.0, 0.0]))
+    value, _, _ = order_value(np.array([1.0, 1.0, 0.0]), np.array([-10.0, 0.0, 0.0]), STATED, 1.0, sales)
+    assert (value > 0).all()
