@@ -15,7 +15,8 @@ import polars as pl
 
 from domain.tables import Floats, Ints
 from predictors.features import Encoder
-from predictors.rates import RateModel, fit_rate
+from predictors.rate_model import RateModel
+from predictors.rates import fit_rate
 from predictors.sums import summed
 
 #: What is known of a unit without any row of it.

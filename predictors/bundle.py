@@ -21,7 +21,7 @@ from predictors.features import Encoder
 from predictors.judging import Judgement
 from predictors.logistic import Design, Logistic
 from predictors.logs import RateBundle
-from predictors.rates import Member, RateModel, Scores
+from predictors.rate_model import Member, RateModel, Scores
 from predictors.trees import Trees
 
 FORMAT = 3

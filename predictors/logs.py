@@ -17,7 +17,8 @@ from domain.tables import Bools, Floats, Ints
 from predictors.columns import Columns, Log
 from predictors.features import Encoder, instants, leak_codes, profile_codes
 from predictors.judging import judge
-from predictors.rates import RateModel, fit_rate
+from predictors.rate_model import RateModel
+from predictors.rates import fit_rate
 from predictors.sums import summed
 
 #: A column is a leak where its categories alone leave less than this share of the constant rate's log loss.

@@ -1,0 +1,122 @@
+"""Chooses, blends and calibrates the models of a rate by what they say of rows that they have not seen.
+
+The blend is drawn towards the constant rate by what its gain on unseen rows leaves in doubt; where there is hardly a
+gain, the constant rate is the model, and the reason says so.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from domain.tables import Floats, Ints
+from predictors.calibration import PLATT, blend_weights, choose_calibration, trial_loss
+from predictors.features import Encoder
+from predictors.rate_model import Member, RateModel, Scores
+from predictors.rate_rounds import hold_out
+from predictors.rate_spread import spread_of_groups, units_of
+from predictors.rate_training import MANY_ROWS, RIDGES, Training, fit_final, total_loss, weigh_recent
+from predictors.trees import TREES
+
+RIDGES_OF_MANY = (2, 5)  # positions: 30, 10 and 3
+TREES_OF_MANY = (25, 50, 75, 100, 140)
+#: A blend that gains less than this times its noise is not taken; the rest is drawn towards the constant rate.
+LEAST_GAIN, DOUBT = 0.5, 0.25
+
+
+def cross_fit(
+    work: Training, encoder: Encoder, notes: tuple[str, ...], constant: Callable[[str, Scores | None, float], RateModel]
+) -> tuple[RateModel, Floats]:
+    """Model, and the log-odds of each row by what had not seen it."""
+    n = work.share.size
+    many = n >= MANY_ROWS
+    counts = TREES_OF_MANY if many else TREES[:5] if n < 5000 else TREES
+    kinds = (False,) if many else (False, True)
+    rng = np.random.default_rng(5)
+    work, recency = weigh_recent(work, rng)
+    rounds = [hold_out(work, work.folds[0], RIDGES_OF_MANY if many else (0, len(RIDGES)), counts, kinds, rng)]
+    span, counts = rounds[0].span, rounds[0].counts
+    rounds += [hold_out(work, fold, span, counts, kinds, rng) for fold in work.folds[1:]]
+    judged = rounds[0].judged
+    share, weight = work.share[judged], work.weight[judged]
+    best_ridge = min(range(*span), key=lambda r: sum(total_loss(x.ridge[r], share, weight) for x in rounds))
+    best_trees = [
+        int(np.argmin([sum(total_loss(x.trees[kind, t], share, weight) for x in rounds) for t in range(len(counts))]))
+        for kind in range(len(kinds))
+    ]
+    each = [
+        np.stack([x.ridge[best_ridge], *(x.trees[kind, t] for kind, t in enumerate(best_trees))], axis=1)
+        for x in rounds
+    ]
+    # what is told of the blend, and decides on it, was blended without the fold it is told of
+    honest = np.mean(
+        [_unseen_blend(z, share, weight, x.fold[judged]) for z, x in zip(each, rounds, strict=True)], axis=0
+    )
+    every, fold = np.mean(each, axis=0), work.folds[0][judged]
+    plain = np.full(share.size, np.log(work.rate / (1 - work.rate)))
+    gain = trial_loss(plain, share, weight) - trial_loss(honest, share, weight)
+    trials = float(weight.sum())
+    gained, noise = float(gain.sum()) / trials, float(np.sqrt(share.size * gain.var())) / trials
+    trust = gained**2 / (gained**2 + DOUBT * noise**2) if gained > LEAST_GAIN * noise else 0.0
+    calibration = choose_calibration(honest, share, weight, fold) if trust else PLATT
+    scores = Scores(
+        constant=total_loss(plain, share, weight) / trials,
+        logistic=total_loss(every[:, 0], share, weight) / trials,
+        trees=total_loss(every[:, 1:].mean(axis=1), share, weight) / trials,
+        blend=total_loss(honest, share, weight) / trials,
+        blend_gain_error=noise,
+        ridge=RIDGES[best_ridge],
+        n_trees=tuple(counts[t] for t in best_trees),
+        calibration=calibration.kind,
+        trust=trust,
+    )
+    unit = units_of(work) if work.group is None else work.group
+
+    def spread(rates: Floats) -> float:
+        return spread_of_groups(rates, share, weight, None if unit is None else unit[judged])
+
+    if not trust:
+        reason = f"on unseen rows the model gains {gained:.5f} of log loss, too little beside its noise of {noise:.5f}"
+        return constant(reason, scores, spread(expit(plain))), _everywhere(plain, judged)
+    blend = np.mean([blend_weights(z, share, weight) for z in each], axis=0)
+    # the doubt draws log-odds towards those of the constant rate
+    blend = np.concatenate([[blend[0] * trust + plain[0] * (1 - trust)], blend[1:] * trust])
+    told = calibration(honest * trust + plain * (1 - trust))
+    chosen = [counts[t] for t in best_trees]
+    members = tuple(
+        Member(found[best_ridge - span[0]], tuple((t.first(n),) for t, n in zip(trees, chosen, strict=True)))
+        for found, trees in zip(rounds[0].regressions, rounds[0].grown, strict=True)
+    )
+    model = RateModel(
+        encoder=encoder,
+        design=work.design,
+        members=members,
+        final=None if many else fit_final(work, RIDGES[span[0] : best_ridge + 1], chosen, kinds, rng),
+        blend=blend,
+        calibration=calibration,
+        rate=work.rate,
+        evidence=work.total,
+        spread=spread(expit(told)),
+        scores=scores,
+        unseen=np.zeros(0),
+        notes=(*notes, *recency),
+    )
+    return model, _everywhere(told, judged)
+
+
+def _unseen_blend(z: Floats, share: Floats, weight: Floats, fold: Ints) -> Floats:
+    """Blended log-odds of each row, blended as the other folds ask for."""
+    found = np.empty(share.size)
+    for k in np.unique(fold):
+        inside = fold != k
+        part = blend_weights(z[inside], share[inside], weight[inside])
+        found[~inside] = part[0] + z[~inside] @ part[1:]
+    return found
+
+
+def _everywhere(z: Floats, judged: NDArray[np.bool_]) -> Floats:
+    """Numbers of judged rows among all rows; NaN elsewhere."""
+    every = np.full(judged.size, np.nan)
+    every[judged] = z
+    return every

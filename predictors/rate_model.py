@@ -1,0 +1,120 @@
+"""A fitted rate: what turns rows into rates with bands, and what cross-validation said of it.
+
+The band has three parts: the level, the spread over the folds' models (jackknife), and how far groups of rows lie from
+their prediction beyond binomial noise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+
+from domain.tables import Floats
+from predictors.calibration import Calibration
+from predictors.columns import Columns
+from predictors.features import Encoded, Encoder
+from predictors.judging import Judgement
+from predictors.logistic import Design, Logistic
+from predictors.trees import Trees
+
+Z80 = 1.2815515655446004
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One regression, and trees of each kind; those of one kind are averaged."""
+
+    logistic: Logistic
+    trees: tuple[tuple[Trees, ...], ...]
+
+    def logits(self, data: Encoded, design: Design) -> Floats:
+        """(n_rows, 1 + n_kinds) log-odds by regression and by each kind of trees."""
+        grown = [np.mean([trees.logits(data) for trees in kind], axis=0) for kind in self.trees]
+        return np.stack([self.logistic.logits(design.matrix(data)), *grown], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Mean log loss per trial on rows that a model had not seen."""
+
+    constant: float
+    logistic: float
+    trees: float
+    blend: float
+    blend_gain_error: float
+    ridge: float
+    n_trees: tuple[int, ...]
+    calibration: str
+    trust: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateModel:
+    """A fitted rate.
+
+    Attributes
+    ----------
+    encoder, design
+        How rows become arrays.
+    members
+        Models of the folds, for the band; empty where the constant rate is the model.
+    final
+        Model of all rows; ``None`` where the mean of the members is the model.
+    blend
+        (1 + n_models,) level, and weight of each model.
+    calibration
+        What follows the blend.
+    rate, evidence
+        Constant rate of the training rows, and their successes.
+    spread
+        Standard deviation of log-odds among groups of rows that are predicted the same.
+    scores
+        What cross-validation said; ``None`` where nothing could be validated.
+    unseen
+        (n_training_rows,) rate of each training row by the models that had not seen it; NaN for rows without trials.
+    notes
+        What a person should know: fallbacks, columns left out, leaks.
+    split
+        How rows were held out.
+    check
+        How the rates of `unseen` did.
+    """
+
+    encoder: Encoder
+    design: Design
+    members: tuple[Member, ...]
+    final: Member | None
+    blend: Floats
+    calibration: Calibration
+    rate: float
+    evidence: float
+    spread: float
+    scores: Scores | None
+    unseen: Floats
+    notes: tuple[str, ...] = ()
+    split: str = "nothing"
+    check: Judgement | None = None
+
+    @property
+    def kind(self) -> str:
+        """``blend`` or ``constant``."""
+        return "blend" if self.members else "constant"
+
+    def predict(self, frame: Columns) -> tuple[Floats, Floats, Floats]:
+        """(n_rows,) mean rate, and its 80 % band."""
+        variance = 1.0 / (self.evidence + 1.0) + self.spread**2
+        if not self.members:
+            centre = np.full(frame.height, np.log(self.rate / (1 - self.rate)))
+            half = Z80 * np.sqrt(variance)
+            return expit(centre), expit(centre - half), expit(centre + half)
+        data = self.encoder.apply(frame)
+        each = [self._blended(member, data) for member in self.members]
+        folds = len(each)
+        middle = np.mean(each, axis=0)
+        variance = variance + (folds - 1) / folds * ((np.stack(each) - middle) ** 2).sum(0)
+        centre = middle if self.final is None else self._blended(self.final, data)
+        half = Z80 * np.sqrt(variance)
+        return expit(centre), expit(centre - half), expit(centre + half)
+
+    def _blended(self, member: Member, data: Encoded) -> Floats:
+        return self.calibration(self.blend[0] + member.logits(data, self.design) @ self.blend[1:])
