@@ -14,7 +14,21 @@ import typer
 import typer.exceptions
 from typer.core import TyperGroup
 
-from cli import accounts, bids, dash, doctor, evaluation, explain, imports, operate, rates, replay, simulation, targets
+from cli import (
+    accounts,
+    bids,
+    dash,
+    doctor,
+    evaluation,
+    explain,
+    imports,
+    models,
+    operate,
+    rates,
+    replay,
+    simulation,
+    targets,
+)
 from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
@@ -125,6 +139,7 @@ app.command("hold")(operate.hold)
 app.command("release")(operate.release)
 app.command("holds")(operate.holds)
 app.command("decisions")(operate.decisions)
+app.add_typer(models.models_app, name="models")
 app.command("serve")(operate.serve)
 app.command("doctor")(doctor.doctor)
 app.command("simulate")(simulation.simulate)

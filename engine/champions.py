@@ -7,7 +7,7 @@ champion before the present one, and `fitted` is what the hours ask for.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,43 @@ from predictors.champion import Verdict, challenge, fit_until
 _SETTLED = timedelta(hours=24)
 #: Challenges that the book remembers.
 _LONG = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One fit as the book tells of it.
+
+    Attributes
+    ----------
+    until
+        Instant before which its rows begin: the fit's name.
+    tried_at
+        When it was tried.
+    state
+        ``champion``, ``earlier champion``, ``turned down`` or ``rolled back``.
+    reason
+        Why, for a person.
+    loss, champion_loss, error
+        Log loss per click of its own, of the champion then (``None``: there was none), and the error of their difference.
+    clicks
+        Clicks it was judged by.
+    coverage, bands
+        Share of its 80 % bands that held on that day, and how many there were; ``None`` where nobody counted.
+    alarms
+        What a person should look at.
+    """
+
+    until: datetime
+    tried_at: datetime
+    state: str
+    reason: str
+    loss: float
+    champion_loss: float | None
+    error: float
+    clicks: float
+    coverage: float | None
+    bands: int
+    alarms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +95,31 @@ class FitBook:
         stack = self._stack()
         return stack[-1] if stack else None
 
+    def fits(self) -> list[Fit]:
+        """Every fit that was tried, oldest first, with what it is by now."""
+        found: list[Fit] = []
+        stack: list[int] = []
+        for entry in self.history():
+            if entry["action"] == "rollback":
+                if stack:
+                    gone = stack.pop()
+                    who = f" by {entry['by']}" if entry.get("by") else ""
+                    why = f"rolled back {entry['at'][:16]}{who}: {entry['reason']}"
+                    found[gone] = replace(found[gone], state="rolled back", reason=why)
+                continue
+            if entry["action"] == "promote":
+                stack.append(len(found))
+            found.append(
+                Fit(
+                    datetime.fromisoformat(entry["until"]), datetime.fromisoformat(entry["at"]), "turned down",
+                    entry["reason"], entry["challenger_loss"], entry["champion_loss"], entry["error"], entry["clicks"],
+                    entry.get("coverage"), entry.get("bands", 0), tuple(entry["alarms"]),
+                )
+            )  # fmt: skip
+        for place in stack:
+            found[place] = replace(found[place], state="champion" if place == stack[-1] else "earlier champion")
+        return found
+
     def enter(self, at: datetime, until: datetime, verdict: Verdict) -> None:
         """Write down a challenge of the fit of rows before `until`."""
         action = "promote" if verdict.promoted else "keep"
@@ -68,12 +130,14 @@ class FitBook:
         back = [e for e in self.history() if e["action"] == "rollback"]
         return bool(back) and at - datetime.fromisoformat(back[-1]["at"]) < timedelta(days=7)
 
-    def roll_back(self, at: datetime, reason: str) -> datetime:
+    def roll_back(self, at: datetime, reason: str, by: str = "") -> datetime:
         """Return to the champion before the present one; `ConfigError` where there is none."""
         stack = self._stack()
         if len(stack) < 2:
             raise ConfigError("there is no earlier fit to return to: fits are promoted by the nights")
-        self._write({"at": at.isoformat(), "action": "rollback", "until": stack[-2].isoformat(), "reason": reason})
+        self._write(
+            {"at": at.isoformat(), "action": "rollback", "until": stack[-2].isoformat(), "reason": reason, "by": by}
+        )
         return stack[-2]
 
     def _stack(self) -> list[datetime]:
@@ -132,6 +196,6 @@ def challenge_tonight(workspace: Workspace, account: str, hour: Hour) -> Verdict
     return verdict
 
 
-def roll_back(workspace: Workspace, account: str, now: datetime, reason: str) -> datetime:
-    """Return an account to the fit before the present one."""
-    return FitBook.of(workspace.home, account).roll_back(now, reason)
+def roll_back(workspace: Workspace, account: str, now: datetime, reason: str, by: str = "") -> datetime:
+    """Return an account to the fit before the present one; the next hour uses it."""
+    return FitBook.of(workspace.home, workspace.account(account).name).roll_back(now, reason, by)

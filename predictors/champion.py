@@ -51,6 +51,8 @@ class Verdict:
         Clicks judged by.
     alarms
         What a person should look at; empty where all is well.
+    coverage, bands
+        Share of the challenger's 80 % bands that held, and how many were counted; ``None`` where nobody did.
     """
 
     promoted: bool
@@ -60,6 +62,8 @@ class Verdict:
     error: float
     clicks: float
     alarms: tuple[str, ...]
+    coverage: float | None = None
+    bands: int = 0
 
 
 def fit_until(model: SteadyModel, known: Known, until: datetime | None) -> SteadyModel:

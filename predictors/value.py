@@ -146,7 +146,7 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     capped = np.minimum(shape, CAP * np.exp(0.5 * spread))
     usual = float(count @ capped) / n
     bought = summed(unit, count, n_units)
-    noise = float((count * (capped / usual - 1) ** 2).mean())
+    noise = float((count * (capped / usual - 1) ** 2).sum() + BASKET_WORTH * BASKET_SD**2) / (count.size + BASKET_WORTH)
     credit = bought / (bought + noise / SHAPE_SD**2)
     more = credit * (np.divide(summed(unit, count * capped, n_units), bought, out=np.full(n_units, usual), where=bought > 0) / usual - 1)  # fmt: skip
     value = base * ratio * np.exp(apart) * (1 + more)

@@ -128,3 +128,10 @@ def test_refunds_and_rows_without_orders_are_no_sales() -> None:
     sales = Sales(np.array([0, 0, 1]), np.array([1.0, 0.0, 1.0]), np.array([-40.0, 30.0, 0.0]))
     value, _, _ = order_value(np.array([1.0, 1.0, 0.0]), np.array([-10.0, 0.0, 0.0]), STATED, 1.0, sales)
     assert (value > 0).all()
+
+
+def test_a_single_sale_moves_little_and_says_how_much_is_open() -> None:
+    found = learn_values(Sales(np.array([1]), np.ones(1), np.array([160.0])), STATED)
+    assert 80 < found.value[1] < 100
+    assert np.isfinite(found.value).all()
+    assert (found.error > 0.1).all()
