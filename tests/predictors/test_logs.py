@@ -8,7 +8,19 @@ import polars as pl
 import pytest
 
 from domain.errors import ConfigError, SchemaMismatch
-from predictors import fit_rates, judge_rates, load_bundle, manifest_of, rates, save_bundle, score_rates
+from predictors import (
+    fit_rates,
+    judge_rates,
+    load_bundle,
+    manifest_of,
+    rate_blend,
+    rate_rounds,
+    rate_spread,
+    rate_training,
+    rates,
+    save_bundle,
+    score_rates,
+)
 
 
 def log(seed: int, n: int = 800) -> pl.DataFrame:
@@ -110,11 +122,16 @@ def test_rows_without_a_label_teach_nothing():
 
 
 def test_the_short_road_of_large_logs_learns_too_and_reads_parquet_by_column(monkeypatch, tmp_path):
-    monkeypatch.setattr(rates, "MANY_ROWS", 900)
-    monkeypatch.setattr(rates, "ROWS_TO_REGRESS", 1000)
-    monkeypatch.setattr(rates, "ROWS_TO_JUDGE", 600)
-    monkeypatch.setattr(rates, "ROWS_TO_GROW", 950)
-    monkeypatch.setattr(rates, "TREES_OF_MANY", (10, 20, 40))
+    smaller = {
+        "MANY_ROWS": 900, "ROWS_TO_REGRESS": 1000, "ROWS_TO_JUDGE": 600, "ROWS_TO_GROW": 950,
+        "TREES_OF_MANY": (10, 20, 40),
+    }  # fmt: skip
+    rooms = (rates, rate_blend, rate_rounds, rate_spread, rate_training)
+    for name, value in smaller.items():
+        holders = [room for room in rooms if hasattr(room, name)]
+        assert holders
+        for room in holders:
+            monkeypatch.setattr(room, name, value)
     log(11, 3000).write_parquet(tmp_path / "log.parquet")
     fitted = fit_rates(tmp_path / "log.parquet", "click")
     assert fitted.model.kind == "blend"
