@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from domain.auctions import Day, TickLog
 from domain.tables import Floats
 
 _GRID = np.linspace(-1.6, 1.6, 129)
@@ -46,6 +47,10 @@ class ValueLevel:
     def plus(self, due: float, came: float, squares: float) -> "ValueLevel":
         """With more evidence."""
         return replace(self, due=self.due + due, came=self.came + came, squares=self.squares + squares)
+
+    def after(self, log: TickLog) -> "ValueLevel":
+        """With what came of a tick's exposures."""
+        return self.plus(*evidence(log))
 
     @property
     def dispersion(self) -> float:
@@ -137,3 +142,23 @@ class ValueHabit:
         p = np.exp(log_p - log_p.max())
         p /= p.sum()
         return cls(float((p * level).sum()), float((p * share).sum()))
+
+    @classmethod
+    def of_days(cls, days: Sequence[Day], usual: Floats | None, *, events: bool) -> "ValueHabit":
+        """How the factors of past days went with their values; `usual` as in `DayShift`."""
+        rows: list[tuple[float, ValueLevel]] = []
+        for day in days:
+            level, shift = ValueLevel(events=events), DayShift(usual, len(day))
+            for t, log in enumerate(day):
+                if log is not None:
+                    level = level.after(log)
+                    shift.note(t, log.values)
+            rows.append((shift.mean, level))
+        return cls.learned(rows)
+
+
+def evidence(log: TickLog) -> tuple[float, float, float]:
+    """Believed value of what was exposed, what came of it, and its sum of squares."""
+    seen = log.exposed & (log.values > 0)
+    came = log.conversions[seen]
+    return float(log.values[seen].sum()), float(came.sum()), float((came * came).sum())

@@ -10,7 +10,8 @@ import pytest
 from domain.auctions import TargetMode, TickLog
 from domain.errors import ConfigError, InvalidPlan, NotFitted
 from engine import AuctionBidder
-from engine.auction_counts import BINS, Places, Scale, spread_censored
+from engine.auction_censored import spread_censored
+from engine.auction_counts import BINS, Places, Scale
 from engine.auction_goal import Bought, Choice, Program, choose
 from engine.auction_outlook import Ahead
 from engine.auction_response import response
