@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from domain.tables import Floats
-from engine import hourly_kernels
+from engine import hourly_answers, hourly_kernels
 
 kernels: Any = hourly_kernels
+answers: Any = hourly_answers
 
 N_PRICES = 96
 #: Spreads s that are considered, and their prior chances.
@@ -181,7 +182,7 @@ class Belief:
 
         `shift` is how far prices of the stretch are expected to lie over the present one, in the logarithm.
         """
-        mean, variance = kernels.bids_for(
+        mean, variance = answers.bids_for(
             self.weight, self.log_price + shift, SPREADS, self.level, log_units, slope, log_money, first_price, most
         )
         return float(mean), float(variance)
@@ -190,7 +191,7 @@ class Belief:
         self, log_units: float, slope: Floats, log_bid: float, cap: float, *, first_price: bool, shift: float = 0.0
     ) -> tuple[float, float]:
         """Expected charged units and spend of a stretch at a bid; no hypothesis spends more than `cap`."""
-        units, spend = kernels.rest_at(
+        units, spend = answers.rest_at(
             self.weight, self.log_price + shift, SPREADS, self.level, log_units, slope, log_bid, first_price, cap
         )
         return float(units), float(spend)

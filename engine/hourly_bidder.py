@@ -16,56 +16,29 @@ Nothing is random and nothing asks the system for the time. Money counts in budg
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from domain.errors import ConfigError
 from domain.outlook import Auction
 from domain.tables import Floats
-from engine.hourly_belief import Belief, Prior, Stretch
-from engine.hourly_charge import USUAL_CTR, Charge
 from engine.hourly_horizon import MOST_HOURS, HourlyHorizon, Moment
 from engine.hourly_log import HourLog, HourState
-from engine.hourly_reports import Awaited
-from engine.hourly_target import Bought, Paid, Target, highest_within
-from predictors.price_level import follow_level
+from engine.hourly_market import HourlyMarket
+from engine.hourly_reports import Awaited, contradictions
+from engine.hourly_search import SEARCH_VARIANCE, held_back, highest_step, within_due
+from engine.hourly_target import Bought, Target, highest_within
 
 __all__ = ["HourLog", "HourState", "HourlyBidder"]
 
 #: Spend over target x clicks from which on prices are taken to be as dear as they were, not as believed.
 OVERDRAWN = 1.03
-#: Log of volume in a mean hour, and its error.
-USUAL_VOLUME, USUAL_SD = math.log(10.0 / USUAL_CTR), 3.0
-#: Chance that a told volume counts what we count, and its error then; otherwise it is as unsure as an untold one.
-TOLD_CHANCE, TOLD_SD = 0.3, 0.7
-#: All traffic at the median price costs exp(1.2 +- 1) budgets: advertisers do not bring money for everything.
-DEPTH, DEPTH_SD = 1.2, 1.0
-#: A target CPC tells the median price, with this error in the logarithm.
-TARGET_SD = 1.2
-#: Errors of the day's form, without and with a forecast.
-WAVE_SD, TOLD_WAVE_SD = 0.4, 0.15
-#: While bids differ by more than this variance, an hour's expected spend stays within a share of its due.
-SEARCH_VARIANCE, SEARCH_SHARE = 0.25, 0.25
-#: Largest rise of the log bid in an hour while nothing was won yet.
-SEARCH_STEP = 2.1
-#: A click that costs this share of the money left is dear: from there on the search rises by smaller steps.
-DEAR, DEAR_STEP = 0.02, 0.6
-#: Money held back against luck, per concentration of the rest (1 / hours if even), and per 1 / sqrt(clicks it buys);
-#: what the last hour adds.
-HOLD, HOLD_FEW, LAST = 0.7, 0.4, 0.2
-#: The same per share of the rest that hours without totals may have spent.
-HOLD_UNKNOWN = 0.5
-#: Hours that a report may be late and still be learned from.
-LATE = 3
+#: What the last hour spends beyond what is left, as bids go.
+LAST = 0.2
 #: In the last hours the log bid rises at most so much over its running mean (and that mean's hourly gain): money that
 #: was left over is not thrown at a few dear clicks.
 CLOSING, CLOSING_RISE, RUNNING = 3, 0.4, 0.2
 #: Spreads over the median price beyond which there is nothing to win. In a first-price auction prices are seen only by
 #: what bids win, so where money seems ample for everything the bound climbs, to learn whether it is.
 MOST, CLIMB, FALL, HIGHEST = 2.5, 0.25, 0.1, 5.0
-#: Hours from which the price level is forecast, and for which.
-PRICE_MEMORY, PRICE_AHEAD = 72, 48
 
 _AUCTIONS = {
     "first_price": Auction.FIRST_PRICE,
@@ -74,14 +47,6 @@ _AUCTIONS = {
     "gsp": Auction.SECOND_PRICE,
 }
 _OBJECTIVES = {"clicks": "clicks", "conversions": "orders", "orders": "orders", "gmv": "gmv"}
-
-
-@dataclass(slots=True)
-class _Seen:
-    """An hour as it was told: its position, and the log."""
-
-    position: int
-    log: HourLog
 
 
 class HourlyBidder:
@@ -150,17 +115,16 @@ class HourlyBidder:
             target_roi,
             None if order_value is None else order_value / self._budget,
         )
-        self._charge = Charge()
+        self._market = HourlyMarket(self._horizon, self._budget, self._target, first_price=self._first)
         self._bought = Bought()
-        self._seen: list[_Seen] = []
         self._awaited = Awaited()
         self._at = -10 * MOST_HOURS  # no hour was decided yet
         self._log_bid: float | None = None
         self._running: float | None = None
         self._most = MOST
-        self._begin()
+        price = self._market.price()
         self.state = HourState(
-            0.0, "stopped", math.nan, self._budget, 0.0, 0.0, self._budget, *self._price(), "no hour was asked for yet"
+            0.0, "stopped", math.nan, self._budget, 0.0, 0.0, self._budget, *price, "no hour was asked for yet"
         )
 
     def bid(self, hour: Moment, observed: HourLog | None = None) -> float:
@@ -197,35 +161,6 @@ class HourlyBidder:
 
     # ---- what was seen
 
-    def _begin(self) -> None:
-        """Belief before the first hour."""
-        horizon, target = self._horizon, self._target
-        assert horizon is not None
-        told = horizon.expected is not None
-        level = math.log(horizon.expected) if horizon.expected is not None else USUAL_VOLUME
-        balance = DEPTH - math.log(horizon.n_hours * self._charge.per_volume)
-        depth_var = DEPTH_SD**2 * (1 if target.empty else 4)  # with a target, the budget may be ample
-        level_sd = math.sqrt(USUAL_SD**2 * depth_var / (USUAL_SD**2 + depth_var))
-        parts: list[Prior] = []
-        for story, volume_sd in ((TOLD_CHANCE, TOLD_SD), (1 - TOLD_CHANCE, USUAL_SD)) if told else ((1.0, USUAL_SD),):
-            chance, price, price_var, volume = story, balance - level, volume_sd**2 + depth_var, level
-            follow = -(volume_sd**2) / price_var
-            if target.cpc is not None:
-                known = math.log(target.cpc * self._charge.clicks_per_volume / self._charge.per_volume)
-                error_var = price_var + TARGET_SD**2
-                share = price_var / error_var
-                chance *= math.exp(-0.5 * (known - price) ** 2 / error_var) / math.sqrt(error_var)
-                volume += follow * share * (known - price)
-                price += share * (known - price)
-                price_var *= 1 - share
-            parts.append(Prior(chance, price, math.sqrt(price_var), volume, follow))
-        wave_sd = TOLD_WAVE_SD if horizon.told else WAVE_SD
-        self._belief = Belief(parts, level_sd, wave_sd)
-        self._paid = Paid()
-        self._prices: list[float] = []
-        self._price_vars: list[float] = []
-        self._hour = 0
-
     def _take_in(self, position: int, log: HourLog | None) -> list[str]:
         """Account for the hours up to `position`; `log` tells of the one before it."""
         notes: list[str] = []
@@ -243,7 +178,7 @@ class HourlyBidder:
         for at in range(first, min(position, horizon.n_hours)):
             if at != of:
                 if self._log_bid is not None:
-                    awaited.spend[at] = self._expected_spend(at)
+                    awaited.spend[at] = self._market.expected_spend(at, self._log_bid, self._left())
                 notes.append(f"hour {at} has no totals: taken to have spent what was expected")
         if log is None:
             return notes
@@ -253,107 +188,28 @@ class HourlyBidder:
             notes.append(f"the bid in force was {log.bid:g}, not the one asked for: learned from as it was")
         awaited.told(of)
         self._bought.add(log, self._budget, self._target.order_value)
-        notes += self._contradictions(log)
-        seen = _Seen(of, log)
-        if self._charge.count(log):
-            self._begin()  # what was charged was taken for something else: read all hours again
-            for earlier in self._seen:
-                self._learn(earlier)
-        self._seen.append(seen)
-        self._learn(seen)
+        notes += contradictions(log, self._bought.spend)
+        self._market.take(of, log)
         return notes
-
-    def _contradictions(self, log: HourLog) -> list[str]:
-        notes: list[str] = []
-        if log.bid <= 0 < log.spend:
-            notes.append("money was spent at a bid of 0: it counts, and teaches nothing")
-        if log.bid > 0 and log.spend > 1.001 * log.bid * log.clicks and log.impressions <= 0:
-            notes.append("more was spent than the bid allows for these clicks: it counts")
-        if 0 < log.impressions < log.clicks:
-            notes.append("more clicks than impressions")
-        if self._bought.spend > 1.0 + 1e-9:
-            notes.append("more was spent than the budget")
-        return notes
-
-    def _learn(self, seen: _Seen) -> None:
-        """Filter one hour, and pass to the next."""
-        horizon, charge, belief, log = self._horizon, self._charge, self._belief, seen.log
-        assert horizon is not None
-        if seen.position < self._hour:
-            return  # too late to learn from: the belief has gone past that hour
-        while self._hour < seen.position:
-            self._pass(self._hour)
-        if log.bid > 0 and seen.position < horizon.n_hours:
-            log_bid = math.log(log.bid / self._budget)
-            at = seen.position
-            belief.observe_volume(log_bid, charge.volume(log), float(horizon.log_shape[at]), horizon.waves[at])
-            units = charge.units(log)
-            if not self._first and not self._target.empty:
-                won, spent = belief.outcome(
-                    0.0, self._stretch(at, at + 1, belief).slope, log_bid, math.inf, first_price=False
-                )
-                self._paid.add(units, log.spend / self._budget, units * spent / won if won > 0 else 0.0)
-            paid = log.spend / (units * log.bid) if units > 0 else 0.0
-            if not self._first and 0 < paid <= (1.001 if charge.unit != "expected click" else 1.5):
-                draws = min(charge.draws(log), 1e6)
-                belief.observe_price(log_bid, log_bid + math.log(min(paid, 1.0)), draws)
-        self._pass(seen.position)
-
-    def _pass(self, position: int) -> None:
-        """One hour goes by."""
-        horizon = self._horizon
-        assert horizon is not None
-        price, sd, _ = self._belief.price()
-        self._prices.append(price)
-        self._price_vars.append(sd * sd + 1e-4 if sd < 0.3 else math.inf)
-        self._belief.pass_hour(new_day=horizon.new_day(position + 1))
-        self._hour = position + 1
-
-    def _ahead(self, position: int) -> Belief:
-        """Belief as of an hour; while reports of the last hours may still come, their hours pass in a copy alone."""
-        horizon = self._horizon
-        assert horizon is not None
-        while self._hour < position - LATE:
-            self._pass(self._hour)
-        if self._hour >= position:
-            return self._belief
-        view = self._belief.copy()
-        for at in range(self._hour, position):
-            view.pass_hour(new_day=horizon.new_day(at + 1))
-        return view
 
     def _left(self) -> float:
         return max(0.0, 1.0 - self._bought.spend - self._awaited.total)
 
-    def _expected_spend(self, at: int) -> float:
-        """Of an hour that nobody told of, in budgets."""
-        horizon = self._horizon
-        assert horizon is not None
-        assert self._log_bid is not None
-        belief = self._ahead(at)
-        hour = self._stretch(at, at + 1, belief)
-        log_units = hour.log_volume + math.log(self._charge.per_volume)
-        left = self._left()
-        return min(left, belief.outcome(log_units, hour.slope, self._log_bid, left, first_price=self._first)[1])
-
     # ---- what is to be bid
 
-    def _stretch(self, first: int, end: int, belief: Belief) -> Stretch:
-        horizon = self._horizon
-        assert horizon is not None
-        today = (horizon.day[first:end] == horizon.day[first]).astype(np.float64)
-        return belief.stretch(horizon.log_shape[first:end], horizon.waves[first:end], today)
-
     def _decide(self, position: int, left: float, notes: list[str]) -> float:
-        horizon, belief = self._horizon, self._ahead(position)
+        horizon, market, charge = self._horizon, self._market, self._market.charge
         assert horizon is not None
-        rest = self._stretch(position, horizon.n_hours, belief)
-        log_pay = math.log(self._charge.per_volume)
+        belief = market.ahead(position)
+        rest = market.stretch(position, horizon.n_hours, belief)
+        log_pay = math.log(charge.per_volume)
         units = rest.log_volume + log_pay
-        shift = self._shift(rest)
+        shift = market.shift(rest)
         last = position == horizon.n_hours - 1
         # Luck falls on few hours at the end: hold money back so that it is not gone early; the last hour spends it.
-        hold = -LAST if last else self._held_back(left, rest)
+        hold = -LAST
+        if not last:
+            hold = held_back(left, rest, self._bought.spend, self._bought.clicks, self._awaited.error)
         log_bid, unsure = belief.log_bid(
             math.log(left) - hold, units, rest.slope, shift, first_price=self._first, most=self._most
         )
@@ -362,12 +218,14 @@ class HourlyBidder:
         step = CLIMB if binding == "traffic" else -FALL
         self._most = min(max(self._most + step, MOST), HIGHEST)
         if unsure > SEARCH_VARIANCE and not last:
-            within = self._within_due(belief, position, left, float(rest.share[0]), unsure, log_bid)
+            now = market.stretch(position, position + 1, belief)
+            within = within_due(
+                belief, now, log_pay, left, float(rest.share[0]), unsure, log_bid, first_price=self._first
+            )
             binding = "search" if within < log_bid else binding
             log_bid = within
-        if self._log_bid is not None and self._charge.clicks + self._charge.impressions == 0:
-            step = self._log_bid + SEARCH_STEP
-            step = min(step, max(math.log(DEAR * left), self._log_bid + DEAR_STEP))
+        if self._log_bid is not None and charge.clicks + charge.impressions == 0:
+            step = highest_step(self._log_bid, left)
             binding = "search" if step < log_bid else binding
             log_bid = min(log_bid, step)
         if self._running is not None and position >= horizon.n_hours - CLOSING:
@@ -376,8 +234,8 @@ class HourlyBidder:
         if kappa is not None:
             cap = highest_within(
                 belief, rest, units, shift, self._bought, kappa,
-                self._charge.clicks_per_volume / self._charge.per_volume, price_sd, first_price=self._first, left=left,
-                dearer=self._paid.dearer(overdrawn=self._bought.spend > OVERDRAWN * kappa * self._bought.clicks),
+                charge.clicks_per_volume / charge.per_volume, price_sd, first_price=self._first, left=left,
+                dearer=market.paid.dearer(overdrawn=self._bought.spend > OVERDRAWN * kappa * self._bought.clicks),
             )  # fmt: skip
             if cap < log_bid:
                 log_bid, binding = cap, "target"
@@ -397,62 +255,16 @@ class HourlyBidder:
         self.state = HourState(
             bid, binding, bid * (1 + _shading(z, spread)) if self._first else bid, left * self._budget,
             (gone + min(left, spend)) * self._budget, (gone + low) * self._budget, (gone + high) * self._budget,
-            *self._price(), "; ".join(notes),
+            *self._market.price(), "; ".join(notes),
         )  # fmt: skip
         return bid
-
-    def _held_back(self, left: float, rest: Stretch) -> float:
-        """Logarithm by which less than what is left is planned to be spent: more where few hours or clicks remain."""
-        few = 0.0
-        if self._bought.clicks > 0:
-            few = min(math.sqrt(self._bought.spend / self._bought.clicks / left), 1.0)
-        unknown = HOLD_UNKNOWN * self._awaited.error / left
-        return min(HOLD * float(rest.share @ rest.share) + HOLD_FEW * few + unknown, HOLD)
-
-    def _within_due(
-        self, belief: Belief, position: int, left: float, share: float, unsure: float, log_bid: float
-    ) -> float:
-        """Largest bid up to `log_bid` with which the hour's expected spend stays within its due."""
-        now = self._stretch(position, position + 1, belief)
-        units = now.log_volume + math.log(self._charge.per_volume) + 0.5 * float(belief.cov[0, 0])
-        due = SEARCH_SHARE * max(4.0 / unsure, 1.0) * share * left
-
-        def beyond(at: float) -> bool:
-            return belief.outcome(units, now.slope, at, left, first_price=self._first)[1] > due
-
-        if not beyond(log_bid):
-            return log_bid
-        low, high = log_bid - 8.0, log_bid
-        for _ in range(14):
-            middle = 0.5 * (low + high)
-            low, high = (low, middle) if beyond(middle) else (middle, high)
-        return low
-
-    def _shift(self, rest: Stretch) -> float:
-        """How far prices of the rest are expected over the present one: a level that rose may come back."""
-        if self._first or len(self._prices) < 3:
-            return 0.0
-        variance = np.array(self._price_vars[-PRICE_MEMORY:])
-        known = np.isfinite(variance)
-        if known.sum() < 3:
-            return 0.0
-        level = np.array(self._prices[-PRICE_MEMORY:])
-        level = level - np.average(level[known], weights=1 / variance[known])
-        n = min(rest.share.size, PRICE_AHEAD)
-        ahead, _ = follow_level(level, variance, n)
-        return float(rest.share[:n] @ ahead + rest.share[n:].sum() * ahead[-1] - ahead[0])
-
-    def _price(self) -> tuple[float, float]:
-        price, sd, _ = self._belief.price()
-        return math.exp(price) * self._budget, sd
 
     def _stop(self, why: str, notes: list[str]) -> float:
         left = self._left() * self._budget
         gone = self._budget * (self._bought.spend + self._awaited.total)
         self._log_bid = None
-        self.state = HourState(
-            0.0, "stopped", math.nan, left, gone, gone, gone, *self._price(), "; ".join([f"bid 0: {why}", *notes])
-        )
+        why = "; ".join([f"bid 0: {why}", *notes])
+        self.state = HourState(0.0, "stopped", math.nan, left, gone, gone, gone, *self._market.price(), why)
         return 0.0
 
 

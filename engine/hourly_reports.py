@@ -68,3 +68,17 @@ class Awaited:
         """The totals of an hour are known."""
         self.bids.pop(hour, None)
         self.spend.pop(hour, None)
+
+
+def contradictions(log: HourLog, spent: float) -> list[str]:
+    """What is odd about an hour's totals; `spent` in budgets, the hour included."""
+    notes: list[str] = []
+    if log.bid <= 0 < log.spend:
+        notes.append("money was spent at a bid of 0: it counts, and teaches nothing")
+    if log.bid > 0 and log.spend > 1.001 * log.bid * log.clicks and log.impressions <= 0:
+        notes.append("more was spent than the bid allows for these clicks: it counts")
+    if 0 < log.impressions < log.clicks:
+        notes.append("more clicks than impressions")
+    if spent > 1.0 + 1e-9:
+        notes.append("more was spent than the budget")
+    return notes

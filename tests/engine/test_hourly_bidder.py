@@ -13,7 +13,8 @@ from scipy.special import ndtr, ndtri
 from domain.errors import ConfigError
 from domain.outlook import Auction
 from engine import HourLog, HourlyBidder
-from engine.hourly_kernels import log_bid_for, log_cdf, quantile
+from engine.hourly_answers import log_bid_for
+from engine.hourly_normal import log_cdf, quantile
 from market.plans_optimum import budget_of, plan_optimum
 from market.plans_part import PlansPart
 from market.plans_play import PlanRun, play
