@@ -86,6 +86,7 @@ def page(records: Sequence[Record]) -> str:
         "`docs/market.md` says what the worlds are and what the figures mean.\n\n"
         f"## SteadyBid\n\n{summary(records)}\n"
         "Regret is what is missing to the best possible GMV, under targets relaxed to what a policy attained.\n\n"
+        "![GMV of every policy](images/evaluation-gmv.svg)\n\n"
         f"## Where SteadyBid's missing GMV went\n\nPoints of the best possible GMV.\n\n{losses(records)}\n"
         f"## Every policy\n\n{markdown(HEADINGS, [cells(x) for x in board], left=2)}\n"
         f"## Worlds\n\n{markdown(('scenario', 'fingerprint'), worlds, left=2)}"
