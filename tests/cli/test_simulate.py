@@ -176,10 +176,15 @@ def test_ctrl_c_ends_a_simulation_cleanly(home, tmp_path):
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout is not None
-    head = process.stdout.read(8)  # the first line comes when the runs begin
-    time.sleep(3)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        head = process.stdout.read(8)  # the first line comes when the runs begin
+        time.sleep(3)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:  # what hangs must not trouble the tests that follow
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert head == "scenario"
     assert process.returncode == 130
     assert "Traceback" not in out + err
