@@ -32,6 +32,7 @@ from domain.tables import (
     ReportBatch,
     check,
     empty,
+    instants,
 )
 from domain.time import Hour
 
@@ -246,15 +247,15 @@ class MemoryStore:
                 f"reports name {strangers.len()} units that account {self._account.name!r} does not have, such as "
                 f"{strangers.head(3).to_list()}; declare the units first, or import their reports"
             )
-        start = rows["start_utc"].to_physical().to_numpy()
+        start = instants(rows["start_utc"]).astype(np.int64)
         day = (rows["grain"] == "day").to_numpy()
         distinct, inverse = np.unique(start * 2 + day, return_inverse=True)
         block = np.array([self._block(int(m) // 2, bool(m % 2)) for m in distinct], np.int32)[inverse]
         return _Batch(
             block,
             names.to_physical().to_numpy().astype(np.int32),
-            np.column_stack([rows[n].fill_null(np.nan).to_numpy() for n in _VALUES]),
-            rows["learned_at"].to_physical().to_numpy(),
+            np.column_stack([rows[n].to_numpy() for n in _VALUES]),
+            instants(rows["learned_at"]).astype(np.int64),
         )
 
     def _block(self, start: int, day: bool) -> int:
@@ -287,7 +288,7 @@ def _micros(instant: datetime) -> int:
 
 
 def _instants(micros: Ints) -> pl.Series:
-    return pl.Series(micros.astype("datetime64[us]")).dt.replace_time_zone("UTC").cast(UTC_TIME)
+    return pl.Series(micros, dtype=pl.Int64).cast(UTC_TIME)
 
 
 def _grains(day: NDArray[np.bool_]) -> pl.Series:

@@ -8,6 +8,7 @@ the numbers before it is no version.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from domain.errors import DataError
@@ -84,7 +85,7 @@ def whole_rows(batch: ReportBatch) -> pl.DataFrame:
     """Rows of a batch, columns `REPORT`; `DataError` where a number is missing that only the bid may lack."""
     rows = check(batch.rows, REPORT, batch.source)
     holes = {name: rows[name].null_count() for name in REPORT if name != "bid_cpc"}
-    holes |= {name: int(rows[name].is_nan().sum()) for name in (*NUMBERS, "hours") if not holes[name]}
+    holes |= {name: int(np.isnan(rows[name].to_numpy()).sum()) for name in (*NUMBERS, "hours") if not holes[name]}
     found = [name for name, count in holes.items() if count]
     if found:
         raise DataError(f"{batch.source}: report rows without {', '.join(found)}; only bid_cpc may be unknown")

@@ -171,12 +171,14 @@ class BidPlan:
     def __post_init__(self) -> None:
         check(self.units, PLAN, f"plan for {self.hour}")
         check(self.interventions, INTERVENTIONS, f"interventions for {self.hour}")
-        bad = self.units.filter(
-            ~(pl.col("bid_cpc").is_null() | (pl.col("bid_cpc").is_finite() & (pl.col("bid_cpc") >= 0)))
-        )
-        if bad.height:
+        bid = self.units["bid_cpc"]
+        number = bid.to_numpy()  # null becomes NaN
+        bad = np.isinf(number) | (number < 0)
+        if bad.any() or int(np.isnan(number).sum()) > bid.null_count():
+            bad |= np.isnan(number) & bid.is_not_null().to_numpy()
             raise InvalidPlan(
-                f"plan for {self.hour}: bids that are negative or not finite: {bad['unit_id'].head(5).to_list()}"
+                f"plan for {self.hour}: bids that are negative or not finite: "
+                f"{self.units['unit_id'].filter(bad).head(5).to_list()}"
             )
 
 

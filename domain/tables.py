@@ -6,7 +6,7 @@ Tables of units are columns (Polars), never lists of objects. Money is in accoun
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -191,6 +191,19 @@ def check(frame: pl.DataFrame, contract: Mapping[str, pl.DataType], what: str) -
     return frame if list(schema) == list(contract) else frame.select(list(contract))
 
 
+def instants(column: pl.Series) -> NDArray[np.datetime64]:
+    """(n,) times of a column in UTC, microseconds; shares the column's memory, and null becomes NaT.
+
+    Every hour compares times some thirty times: on the shared memory that costs a hundredth of an expression.
+    """
+    return column.to_numpy()
+
+
+def moment(instant: datetime) -> np.datetime64:
+    """One instant in the form of `instants`."""
+    return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
+
+
 @dataclass(frozen=True, slots=True)
 class BidTable:
     """Live bids, one row per unit, columns `BIDS`."""
@@ -270,6 +283,33 @@ class Known:
     def n_units(self) -> int:
         """Number of units."""
         return self.units.height
+
+    def reported_until(self) -> datetime | None:
+        """End of the newest hour or day that a row describes; ``None`` without rows."""
+        rows = self.performance
+        if not rows.height:
+            return None
+        minutes = (rows["hours"].to_numpy() * 60).astype("timedelta64[m]")
+        return (instants(rows["start_utc"]) + minutes).max().item().replace(tzinfo=UTC)
+
+    def planned_for(self, group: str) -> tuple[NDArray[np.datetime64], Floats]:
+        """(n,) hours that earlier decisions planned, in their order, and (n,) spend that each planned for a group."""
+        mine = np.flatnonzero((self.planned["group"] == group).to_numpy())
+        return instants(self.planned["start_utc"])[mine], self.planned["amount"].to_numpy()[mine]
+
+    def spend_in(self, starts: NDArray[np.datetime64]) -> Floats:
+        """(n,) spend that rows of single hours tell for hours that begin at `starts`; NaN where no row does."""
+        rows = self.performance
+        if not starts.size:
+            return np.zeros(0)
+        begun = instants(rows["start_utc"])
+        near = np.flatnonzero((begun >= starts.min()) & (begun <= starts.max()) & (rows["grain"] == "hour").to_numpy())
+        hours, place = np.unique(begun[near], return_inverse=True)
+        if not hours.size:
+            return np.full(starts.size, np.nan)
+        told = np.bincount(place, weights=np.nan_to_num(rows["spend"].to_numpy()[near]))
+        at = np.minimum(np.searchsorted(hours, starts), hours.size - 1)
+        return np.where(hours[at] == starts, told[at], np.nan)
 
     def totals(self) -> dict[str, float]:
         """Spend, clicks, orders and gmv of all that was known."""

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import polars as pl
+
 from domain.account import Account, Mode
 from domain.goals import Goals
 from domain.groups import Groups
@@ -77,6 +79,7 @@ class Desk:
     lookback_hours: int = 24 * 16
     ramp: Ramp | None = None
     horizon: Horizon = field(init=False)
+    _tree: tuple[pl.DataFrame, Groups] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.horizon = Horizon(self.calendar, self.account)
@@ -86,8 +89,12 @@ class Desk:
         return Window(hour.start - timedelta(hours=self.lookback_hours), hour.start)
 
     def groups_of(self, known: Known) -> Groups:
-        """Tree of the units that are known."""
-        return self.groups if self.groups is not None else Groups.from_units(known.units)
+        """Tree of the units that are known; made once for as long as the store hands out the same table of them."""
+        if self.groups is not None:
+            return self.groups
+        if self._tree is None or self._tree[0] is not known.units:
+            self._tree = known.units, Groups.from_units(known.units)
+        return self._tree[1]
 
     def goals_at(self, hour: Hour) -> Goals:
         """Goals that an hour is decided under."""

@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from domain.errors import ConfigError
 from domain.goals import Goals, Scope, TargetKind
 from domain.phases import PromotionCalendar
 from domain.plans import ACTION, INTERVENTIONS, PLAN, Action, BidPlan
-from domain.tables import Known
+from domain.tables import Known, instants, moment
 from domain.time import day_start
 
 _AMOUNTS = ("impressions", *(f"{n}{e}" for n in ("spend", "clicks", "orders", "gmv") for e in ("", "_low", "_high")))
@@ -202,16 +203,15 @@ class Breaker:
         for what, cap, start in starts:
             if math.isinf(cap):
                 continue
-            counted = rows if start is None else rows.filter(pl.col("start_utc") >= start)
-            spent = float(counted["spend"].sum())
+            spend = rows["spend"].to_numpy()
+            spent = float(spend.sum() if start is None else spend[instants(rows["start_utc"]) >= moment(start)].sum())
             dark = _unreported(known, start)
             if spent + dark >= cap:
                 assumed = f", {dark:,.2f} of it planned for hours that no report covers yet" if dark > 0 else ""
                 words = f"{spent + dark:,.2f} spent{assumed}, the hard cap of the {what} is {cap:,.2f}"
                 return Trip(Action.PAUSE, f"hard cap: {what}", words)
         if math.isfinite(self.caps.hour):
-            last = rows.filter((pl.col("grain") == "hour") & (pl.col("start_utc") == hour.plus(-1).start))
-            spent = float(last["spend"].sum())
+            spent = float(known.spend_in(np.array([moment(hour.plus(-1).start)]))[0])
             if spent > self.caps.hour:
                 words = (
                     f"{spent:,.2f} spent in the last hour, the hard cap is {self.caps.hour:,.2f}; paused for one hour"
@@ -235,41 +235,33 @@ class Breaker:
 
     def _contradiction(self, known: Known) -> Trip | None:
         rows = known.performance
-        if not rows.height:
+        impressions, clicks, spend = (rows[name].to_numpy() for name in ("impressions", "clicks", "spend"))
+        bad = (spend < -1e-9) | (clicks < 0) | ((clicks <= 0) & (spend > 0.01))
+        bad |= (impressions > 0) & (clicks > impressions)
+        if not bad.any():
             return None
-        bad = rows.filter(
-            (pl.col("spend") < -1e-9)
-            | (pl.col("clicks") < 0)
-            | ((pl.col("clicks") <= 0) & (pl.col("spend") > 0.01))
-            | ((pl.col("impressions") > 0) & (pl.col("clicks") > pl.col("impressions")))
-        )
-        if not bad.height:
-            return None
-        share = float(bad["spend"].abs().sum()) / max(float(rows["spend"].abs().sum()), 1e-9)
+        share = float(np.abs(spend[bad]).sum()) / max(float(np.abs(spend).sum()), 1e-9)
         if share > self.rules.contradictory_share:
             what = "more clicks than impressions, or spend without clicks"
-            words = f"{bad.height} report rows contradict themselves ({share:.0%} of spend): {what}"
+            words = f"{int(bad.sum())} report rows contradict themselves ({share:.0%} of spend): {what}"
             return Trip(Action.HOLD, "contradictory reports", words)
         return None
 
     def _surge(self, known: Known) -> Trip | None:
         """Spend far ahead of plan in the newest reported hours."""
-        rows = known.performance
-        planned = known.planned.filter(pl.col("group") == "account")
-        if not planned.height or not rows.height:
+        starts, planned = known.planned_for("account")
+        spent = known.spend_in(starts)
+        told = np.flatnonzero(~np.isnan(spent))
+        newest = told[np.argsort(starts[told], kind="stable")[-self.rules.surge_hours :]]
+        if newest.size < self.rules.surge_hours:
             return None
-        hourly = rows.lazy().filter((pl.col("grain") == "hour") & (pl.col("start_utc") >= planned["start_utc"].min()))
-        spent = hourly.group_by("start_utc").agg(pl.col("spend").sum()).collect()
-        both = planned.join(spent, on="start_utc").sort("start_utc").tail(self.rules.surge_hours)
-        if both.height < self.rules.surge_hours:
-            return None
-        actual, plan = float(both["spend"].sum()), float(both["amount"].sum())
+        actual, plan = float(spent[newest].sum()), float(planned[newest].sum())
         scale = self.caps.tightest
         if math.isinf(scale):
-            scale = 24 * float(planned["amount"].mean() or 0.0)  # pyright: ignore[reportArgumentType]
+            scale = 24 * float(planned.mean())
         if actual > self.rules.surge * plan and actual - plan > self.rules.surge_share * scale:
             words = (
-                f"{actual:,.2f} spent in the last {both.height} reported hours where {plan:,.2f} was planned; bids are "
+                f"{actual:,.2f} spent in the last {newest.size} reported hours where {plan:,.2f} was planned; bids are "
                 f"lowered by {1 - self.rules.lowered:.0%} until spend is back"
             )
             return Trip(Action.SET, "spend rate", words)
@@ -284,8 +276,10 @@ class Breaker:
         oldest = newest - timedelta(days=7)
         begun = [t for t in (targets[0].since, self.calendar.window.start if self.calendar.window else None) if t]
         start = max([oldest, *begun])
-        rows = known.performance.filter((pl.col("start_utc") >= start) & (pl.col("start_utc") < newest))
-        spend, orders, gmv = (float(rows[name].sum()) for name in ("spend", "orders", "gmv"))
+        rows = known.performance
+        begun = instants(rows["start_utc"])
+        old = (begun >= moment(start)) & (begun < moment(newest))
+        spend, orders, gmv = (float(rows[name].to_numpy()[old].sum()) for name in ("spend", "orders", "gmv"))
         if spend <= 0 or orders <= 0 or gmv <= 0:
             return None  # without a single order nothing says what one is worth
         asked = self.rules.least_return * targets[0].value
@@ -308,10 +302,11 @@ def _newest(known: Known) -> tuple[datetime | None, str]:
     """
     rows = known.performance
     live = known.live_bids.rows
-    bids = live.filter((pl.col("state") == "enabled") & (~pl.col("known") | (pl.col("bid_cpc").fill_null(0.0) > 0)))
-    hourly = rows.filter(pl.col("grain") == "hour")["start_utc"].max()
+    bids = (live["state"] == "enabled").to_numpy() & ~(live["known"].to_numpy() & ~(live["bid_cpc"].to_numpy() > 0))
     newest = rows["start_utc"].max()
-    if bids.height and isinstance(hourly, datetime) and isinstance(newest, datetime) and hourly > newest - _HOURLY:
+    of_hours = (rows["grain"] == "hour").to_numpy()
+    hourly = newest if of_hours.all() else rows["start_utc"].filter(of_hours).max()
+    if bids.any() and isinstance(hourly, datetime) and isinstance(newest, datetime) and hourly > newest - _HOURLY:
         return hourly + timedelta(hours=1), "hour that a report describes"
     learned = rows["learned_at"].max()
     return (learned if isinstance(learned, datetime) else None), "report row"
@@ -319,20 +314,12 @@ def _newest(known: Known) -> tuple[datetime | None, str]:
 
 def _unreported(known: Known, start: datetime | None) -> float:
     """Spend planned for past hours that no report covers yet, account currency."""
-    planned = known.planned
-    if not planned.height:
-        return 0.0
-    rows = known.performance
-    newest = (
-        rows.select((pl.col("start_utc") + pl.duration(minutes=pl.col("hours") * 60)).max()).item()
-        if rows.height
-        else None
-    )
-    lower = [t for t in (newest, start) if isinstance(t, datetime)]
-    dark = planned.filter((pl.col("group") == "account") & (pl.col("start_utc") < known.hour.start))
-    if lower:
-        dark = dark.filter(pl.col("start_utc") >= max(lower))
-    return float(dark["amount"].sum())
+    starts, planned = known.planned_for("account")
+    dark = starts < moment(known.hour.start)
+    for begin in (known.reported_until(), start):
+        if begin is not None:
+            dark &= starts >= moment(begin)
+    return float(planned[dark].sum())
 
 
 def _noted(plan: BidPlan, units: pl.DataFrame, changed: pl.DataFrame, trip: Trip) -> BidPlan:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-import polars as pl
 
 from domain.groups import Groups
 from domain.outlook import Outlook
-from domain.tables import Floats, Known
+from domain.tables import Floats, Known, instants, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,6 @@ class Ledger:
     outlook: Outlook
     groups: Groups
     _cache: dict[datetime | None, Bought] = field(default_factory=dict[datetime | None, Bought])
-    _dark: pl.DataFrame | None = None
 
     def since(self, start: datetime | None) -> Bought:
         """Everything bought from `start` on (``None``: ever) until the hour that is decided."""
@@ -42,17 +40,9 @@ class Ledger:
             self._cache[start] = self._sum(start)
         return self._cache[start]
 
-    def reported_until(self) -> datetime | None:
-        """End of the newest row that is known; ``None`` without rows."""
-        rows = self.known.performance
-        if not rows.height:
-            return None
-        newest = rows.select((pl.col("start_utc") + pl.duration(minutes=pl.col("hours") * 60)).max()).item()
-        return newest if isinstance(newest, datetime) else None
-
     def _sum(self, start: datetime | None) -> Bought:
         rows = self.known.performance
-        keep = np.ones(rows.height, np.bool_) if start is None else (rows["start_utc"] >= start).to_numpy()
+        keep = slice(None) if start is None else instants(rows["start_utc"]) >= moment(start)
         unit = rows["unit"].to_numpy()[keep]
         n = self.known.n_units
 
@@ -71,19 +61,17 @@ class Ledger:
         grown = 1.0 + np.where(seen, share, 0.0)
         return Bought(spend + dark, clicks * grown, orders * grown, gmv * grown, dark)
 
-    def _unreported(self) -> pl.DataFrame:
-        """What was planned for past hours which no report covers yet."""
-        if self._dark is None:
-            planned, newest = self.known.planned, self.reported_until()
-            self._dark = planned if newest is None else planned.filter(pl.col("start_utc") >= newest)
-        return self._dark
-
     def _dark_spend(self, start: datetime | None) -> Floats:
         """(n_groups,) spend that was planned from `start` on for past hours which no report covers yet."""
-        dark, n = self._unreported(), len(self.groups.names)
-        if dark.height and start is not None:
-            dark = dark.filter(pl.col("start_utc") >= start)
-        if not dark.height:
-            return np.zeros(n)
-        amounts = dict(dark.group_by("group").agg(pl.col("amount").sum()).iter_rows())
-        return np.array([float(amounts.get(name, 0.0)) for name in self.groups.names])
+        planned, n = self.known.planned, len(self.groups.names)
+        begin = [moment(t) for t in (self.known.reported_until(), start) if t is not None]
+        starts = instants(planned["start_utc"])
+        dark = np.flatnonzero(starts >= max(begin)) if begin else np.arange(starts.size)
+        amounts = np.zeros(n)
+        if dark.size:
+            position = {name: g for g, name in enumerate(self.groups.names)}
+            told = planned["group"].gather(dark).to_list()
+            for name, amount in zip(told, planned["amount"].to_numpy()[dark].tolist(), strict=True):
+                if name in position:
+                    amounts[position[name]] += amount
+        return amounts

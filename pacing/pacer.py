@@ -121,16 +121,11 @@ class RecedingHorizon:
     def _trim(self, known: Known, goals: Goals, ledger: Ledger) -> float:
         if self.trim is None or not known.planned.height:
             return 1.0
-        planned = known.planned.filter(pl.col("group") == "account").sort("start_utc").tail(TRIM_LOOKBACK_HOURS)
-        spent = (
-            known.performance.filter((pl.col("grain") == "hour") & (pl.col("start_utc") >= planned["start_utc"].min()))
-            .group_by("start_utc")
-            .agg(pl.col("spend").sum())
-        )
-        actual = planned.join(spent, on="start_utc", how="left")["spend"].fill_null(float("nan")).to_list()
+        starts, planned = known.planned_for("account")
+        last = np.argsort(starts, kind="stable")[-TRIM_LOOKBACK_HOURS:]
         budgets = [t for t in goals.of(TargetKind.BUDGET) if t.scope is Scope.ACCOUNT]
         used = float(ledger.since(budgets[0].since).spend[0]) / budgets[0].value if budgets else 1.0
-        return self.trim.factor(planned["amount"].to_list(), actual, used)
+        return self.trim.factor(planned[last].tolist(), known.spend_in(starts[last]).tolist(), used)
 
 
 @dataclass(frozen=True, slots=True)

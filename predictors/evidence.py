@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from domain.phases import PhaseKind, PromotionCalendar
-from domain.tables import Bools, Floats, Ints, Known
+from domain.tables import Bools, Floats, Ints, Known, instants
 from domain.time import Hour
 from predictors.profile import WeekProfile
 
@@ -120,7 +120,7 @@ def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, pro
         unit=frame["unit"].to_numpy().astype(np.int64),
         hour=_relative(frame["start_utc"], cut),
         length=_plain(frame["hours"]),
-        daily=(frame["grain"].to_physical().to_numpy() == 1),
+        daily=(frame["grain"] == "day").to_numpy(),
         **{name: _plain(frame[name]) for name in ("impressions", "clicks", "spend", "orders", "gmv")},
         bid=frame["bid_cpc"].to_numpy(),  # null becomes NaN
     )
@@ -150,7 +150,7 @@ def _plain(column: pl.Series) -> Floats:
 
 
 def _relative(column: pl.Series, cut: int) -> Ints:
-    return np.floor_divide(column.to_physical().to_numpy() - cut, US_PER_HOUR)
+    return np.floor_divide(instants(column).astype(np.int64) - cut, US_PER_HOUR)
 
 
 def _factors(known: Known, first: int, last: int, calendar: PromotionCalendar, profile: WeekProfile) -> HourFactors:
