@@ -6,7 +6,7 @@ from numba import njit
 
 
 @njit(cache=True)
-def up(parent, sums):  # pragma: no cover - compiled
+def up(parent, sums):
     """Add every group's sums to the groups above it, in place."""
     for g in range(parent.size - 1, 0, -1):
         for j in range(sums.shape[1]):
@@ -14,7 +14,7 @@ def up(parent, sums):  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def down(parent, own):  # pragma: no cover - compiled
+def down(parent, own):
     """Add to every group the weights of the groups above it, in place."""
     for g in range(1, parent.size):
         for j in range(own.shape[1]):
@@ -23,7 +23,7 @@ def down(parent, own):  # pragma: no cover - compiled
 
 # No NaN can occur here, and a sum's order does not matter: so the loops run in vector registers.
 @njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz", "reassoc"})
-def best_two(spend, gmv, leaf, gain, price, first, last, may):  # pragma: no cover - compiled
+def best_two(spend, gmv, leaf, gain, price, first, last, may):
     """Sum over units of max (gain gmv - price spend), gain and price per group."""
     total = 0.0
     for i in range(leaf.size):
@@ -36,7 +36,7 @@ def best_two(spend, gmv, leaf, gain, price, first, last, may):  # pragma: no cov
 
 
 @njit(cache=True, error_model="numpy")
-def best_all(spend, value, gmv, clicks, orders, leaf, price, m, e, o, first, last, may):  # pragma: no cover - compiled
+def best_all(spend, value, gmv, clicks, orders, leaf, price, m, e, o, first, last, may):
     """Sum over units of max (value + m gmv + e clicks + o orders - price spend), weights per group."""
     total = 0.0
     for i in range(leaf.size):
@@ -50,7 +50,7 @@ def best_all(spend, value, gmv, clicks, orders, leaf, price, m, e, o, first, las
 
 
 @njit(cache=True, error_model="numpy")
-def least(spend, gmv, clicks, orders, leaf, weights, first, last, may, units, sums):  # pragma: no cover - compiled
+def least(spend, gmv, clicks, orders, leaf, weights, first, last, may, units, sums):
     """Least weighted sum of the four amounts over each unit's allowed levels: amounts and least, summed per group."""
     for i in units:
         g = leaf[i]

@@ -6,7 +6,7 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def first_fault(table):  # pragma: no cover - compiled
+def first_fault(table):
     """First unit whose row is not finite (1), negative (2) or falling (3), and which; -1, 0 where all are well."""
     n, levels = table.shape
     for i in range(n):
@@ -26,7 +26,7 @@ def first_fault(table):  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def first_infinite(table):  # pragma: no cover - compiled
+def first_infinite(table):
     """First unit with an entry that is not finite, or -1."""
     n, levels = table.shape
     for i in range(n):
@@ -37,7 +37,7 @@ def first_infinite(table):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def ends(spend, value, first, last, may, leaf, start, end, sums):  # pragma: no cover - compiled
+def ends(spend, value, first, last, may, leaf, start, end, sums):
     """Start and end level of each unit, and their sums per group."""
     for i in range(spend.shape[0]):
         a, b = first[i], last[i]
@@ -69,7 +69,7 @@ def ends(spend, value, first, last, may, leaf, start, end, sums):  # pragma: no 
 
 
 @njit(cache=True, error_model="numpy")
-def mixed(table, lower, upper, share, out):  # pragma: no cover - compiled
+def mixed(table, lower, upper, share, out):
     """What a mix of two levels gives, per unit."""
     for i in range(lower.size):
         a, b, s = lower[i], upper[i], share[i]
@@ -81,7 +81,7 @@ def mixed(table, lower, upper, share, out):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def delivered(bids, clicks, spend, gmv, lower, upper, share, leaf, out, sums):  # pragma: no cover - compiled
+def delivered(bids, clicks, spend, gmv, lower, upper, share, leaf, out, sums):
     """Bid, clicks, spend and gmv of every unit's mix into the four columns of `out`, and their sums per group."""
     ob, oq, oc, ov = out
     for i in range(lower.size):

@@ -11,7 +11,7 @@ from numba import njit
 
 
 @njit(cache=True, inline="always")
-def at(table, i, lower, upper, share):  # pragma: no cover - compiled
+def at(table, i, lower, upper, share):
     """A mix of two levels, read from one table; level -1 gives 0."""
     a = 0.0 if lower < 0 else np.float64(table[i, lower])
     if lower == upper or share <= 0.0:
@@ -20,7 +20,7 @@ def at(table, i, lower, upper, share):  # pragma: no cover - compiled
 
 
 @njit(cache=True, inline="always")
-def inside(sl, su, el, eu, first):  # pragma: no cover - compiled
+def inside(sl, su, el, eu, first):
     """Levels strictly between start and end, [a, b) with a <= b, so that the end's position is never the start's."""
     # max with 0 tells the compiler that no index is negative.
     a = max(np.int64(su) + (1 if sl == su else 0), np.int64(first), np.int64(0))
@@ -28,7 +28,7 @@ def inside(sl, su, el, eu, first):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def walk(c, w, order, s, e, step, start, end, th, tl, ph, pl):  # pragma: no cover - compiled
+def walk(c, w, order, s, e, step, start, end, th, tl, ph, pl):
     """Spend and value of every `step`-th unit of a range at its best points for two slopes th >= tl.
 
     Of equally good points the cheapest counts. Keeps the positions where `ph` and `pl` have room. Gives spend and
@@ -89,7 +89,7 @@ def walk(c, w, order, s, e, step, start, end, th, tl, ph, pl):  # pragma: no cov
 
 
 @njit(cache=True, error_model="numpy")
-def narrow(c, w, order, s, e, start, end, th, tl, ph, pl, qh, ql):  # pragma: no cover - compiled
+def narrow(c, w, order, s, e, start, end, th, tl, ph, pl, qh, ql):
     """Positions qh, ql at two slopes th >= tl between those of a bracket, for units that the bracket leaves open.
 
     The best point moves one way with the slope, so only positions ph .. pl are looked at. Gives spend and value at
@@ -145,7 +145,7 @@ def narrow(c, w, order, s, e, start, end, th, tl, ph, pl, qh, ql):  # pragma: no
 
 
 @njit(cache=True, error_model="numpy")
-def segments(c, w, order, s, e, start, end, ph, pl, count):  # pragma: no cover - compiled
+def segments(c, w, order, s, e, start, end, ph, pl, count):
     """Envelope segments of every unit between its two positions: slope, spend, value, unit, from, to."""
     sl, su, ss, first = start
     el, eu, es = end
@@ -187,7 +187,7 @@ def segments(c, w, order, s, e, start, end, ph, pl, count):  # pragma: no cover 
 
 
 @njit(cache=True, error_model="numpy")
-def state_at(i, p, start, end):  # pragma: no cover - compiled
+def state_at(i, p, start, end):
     """Mix of levels at a position of a unit's curve."""
     sl, su, ss, first = start
     el, eu, es = end
@@ -200,7 +200,7 @@ def state_at(i, p, start, end):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def part(i, p, q, f, start, end):  # pragma: no cover - compiled
+def part(i, p, q, f, start, end):
     """Mix at the share f of the way from position p to q, neighbours on the envelope."""
     al, au, asx = state_at(i, p, start, end)
     bl, bu, bsx = state_at(i, q, start, end)
@@ -218,7 +218,7 @@ def part(i, p, q, f, start, end):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def last_slope(c, w, leaf, free, start, end):  # pragma: no cover - compiled
+def last_slope(c, w, leaf, free, start, end):
     """Smallest slope at which a unit of a group that no row binds still gains; inf where there is none."""
     least = np.inf
     sl, su, ss, first = start
@@ -241,7 +241,7 @@ def last_slope(c, w, leaf, free, start, end):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def all_segments(c, w, order, start, end):  # pragma: no cover - compiled
+def all_segments(c, w, order, start, end):
     """Every envelope segment of every unit between its start and end: slope, spend, value, unit."""
     sl, su, _ss, first = start
     el, eu, es = end
@@ -258,7 +258,7 @@ def all_segments(c, w, order, start, end):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def laid_out(slope, dx, dy):  # pragma: no cover - compiled
+def laid_out(slope, dx, dy):
     """Segments by falling slope: minus the slope, ascending, and spend and value before each (one entry more).
 
     Three counting passes over the upper 33 bits of the slope, then insertion, which finds little to do; slopes must

@@ -26,7 +26,7 @@ NONE = -1
 
 
 @njit(cache=True)
-def unit_ranges(parent, leaf):  # pragma: no cover - compiled
+def unit_ranges(parent, leaf):
     """Depth-first order of the units, and each group's range [begin, end) in it, direct members first."""
     n_groups, n = parent.size, leaf.size
     direct = np.zeros(n_groups, np.int64)
@@ -52,7 +52,7 @@ def unit_ranges(parent, leaf):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def _before(side, theta, spend, value, budget, rho, right):  # pragma: no cover - compiled
+def _before(side, theta, spend, value, budget, rho, right):
     """Whether the state at a slope lies before the cut that is looked for."""
     if side == HIGH:
         if spend > budget:
@@ -68,7 +68,7 @@ def _before(side, theta, spend, value, budget, rho, right):  # pragma: no cover 
 
 
 @njit(cache=True, error_model="numpy")
-def _room(side, theta, spend, value, budget, rho, right):  # pragma: no cover - compiled
+def _room(side, theta, spend, value, budget, rho, right):
     """Signed distance of a state to the cut, relative to what is spent; positive before it."""
     least = np.inf
     if side == HIGH:
@@ -87,7 +87,6 @@ def _room(side, theta, spend, value, budget, rho, right):  # pragma: no cover - 
 
 @njit(cache=True, error_model="numpy")
 def _guess(c, w, order, s, e, step, start, end, totals, side, budget, rho, right, hint, fine):
-    # pragma: no cover - compiled
     """Slope near the cut by false position, in its logarithm, on a sample scaled to the exact totals."""
     sl, su, ss, _first = start
     el, eu, es = end
@@ -135,9 +134,7 @@ def _guess(c, w, order, s, e, step, start, end, totals, side, budget, rho, right
 
 
 @njit(cache=True, error_model="numpy")
-def _cut(
-    c, w, order, s, e, start, end, totals, side, budget, rho, right, hint, ph, pl, scratch
-):  # pragma: no cover - compiled
+def _cut(c, w, order, s, e, start, end, totals, side, budget, rho, right, hint, ph, pl, scratch):
     """Move the ends (side HIGH) or starts (side LOW) of a range of units to the cut.
 
     Gives spend and value there, the slope at the cut, and the row that binds: -2 the budget, else a position in
@@ -265,7 +262,6 @@ def _cut(
 
 @njit(cache=True, error_model="numpy")
 def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right, start, end, sums):
-    # pragma: no cover - compiled
     """Cut every group at its rows, children first.
 
     `row_at` (n_groups + 1,) delimits each group's rows in `row_kind` .. `row_right`. Gives per group the
@@ -361,7 +357,6 @@ def sweep(c, w, order, begin, stop, parent, row_at, row_kind, row_rho, row_right
 
 @njit(cache=True, error_model="numpy")
 def ray(at, parent, row_kind, row_rho, high, high_row, low, low_row, stood, stood_row, y):
-    # pragma: no cover - compiled
     """Fill y (n_rows,) with the prices that prove a lost group's row out of reach; its own price is 1.
 
     With no objective, a price P of spend and M of gmv put every group below at the slope P / M; a cut there is kept by
@@ -402,7 +397,7 @@ def ray(at, parent, row_kind, row_rho, high, high_row, low, low_row, stood, stoo
 
 
 @njit(cache=True, error_model="numpy")
-def prices(parent, row_kind, row_rho, high, high_row, low, low_row, state):  # pragma: no cover - compiled
+def prices(parent, row_kind, row_rho, high, high_row, low, low_row, state):
     """Effective slope of each group and the multiplier of each row, in closed form from the root down."""
     n_groups = parent.size
     theta, pooled = np.zeros(n_groups), np.ones(n_groups)

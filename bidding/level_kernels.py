@@ -19,7 +19,7 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def envelope(i, z, tables, allowed, scratch):  # pragma: no cover - compiled
+def envelope(i, z, tables, allowed, scratch):
     """Lay unit i's upper envelope into `scratch` from its pause or first level on; gives the index of its last point."""
     c, q, v, n_, w = tables
     first, last, may = allowed
@@ -46,7 +46,7 @@ def envelope(i, z, tables, allowed, scratch):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def respond(i, z, epsilon, reference, tables, allowed, scratch, total, bend):  # pragma: no cover - compiled
+def respond(i, z, epsilon, reference, tables, allowed, scratch, total, bend):
     """Unit i's part of the smoothed dual; its sums are added to `total` (4,), its curvature to `bend` (4, 4)."""
     c, q, v, n_, _w = tables
     px, pa, pl = scratch
@@ -84,7 +84,7 @@ def respond(i, z, epsilon, reference, tables, allowed, scratch, total, bend):  #
 
 
 @njit(cache=True, error_model="numpy")
-def answer(i, z, epsilon, reference, tables, allowed, scratch):  # pragma: no cover - compiled
+def answer(i, z, epsilon, reference, tables, allowed, scratch):
     """Mix of two neighbours on unit i's envelope that spends what its smoothed answer spends: lower, upper, share."""
     px, pa, pl = scratch
     top = envelope(i, z, tables, allowed, scratch)

@@ -19,7 +19,7 @@ from bidding.level_kernels import answer, respond
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _rates(tables, start, end, i, rates):  # pragma: no cover - compiled
+def _rates(tables, start, end, i, rates):
     """Gmv, orders and value per click of a unit; whether one of them changes with the bid."""
     _c, q, v, n_, w = tables
     b = np.int64(end[i])
@@ -41,7 +41,7 @@ def _rates(tables, start, end, i, rates):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _hull(c, q, start, end, i, cost, level, px, pq, pl):  # pragma: no cover - compiled
+def _hull(c, q, start, end, i, cost, level, px, pq, pl):
     """Lower convex hull of a unit's cost of clicks."""
     levels = c.shape[1]
     top = 0
@@ -67,7 +67,7 @@ def _hull(c, q, start, end, i, cost, level, px, pq, pl):  # pragma: no cover - c
 
 
 @njit(cache=True, error_model="numpy")
-def hulls(tables, start, end, hull):  # pragma: no cover - compiled
+def hulls(tables, start, end, hull):
     """Fill `hull`: marginal cost per click and level behind each envelope segment, values per click, whether they vary.
 
     Costs (n_units, n_levels) are padded with inf, levels are (n_units, n_levels + 1) from the start on. A unit whose
@@ -84,7 +84,7 @@ def hulls(tables, start, end, hull):  # pragma: no cover - compiled
 
 
 @njit(cache=True, error_model="numpy")
-def rescaled(c0, q0, start0, end0, varied, tables, start, end, hull, near):  # pragma: no cover - compiled
+def rescaled(c0, q0, start0, end0, varied, tables, start, end, hull, near):
     """`hulls` from those of tables c0, q0, in place: a unit whose two rows are multiples of its old ones keeps its own.
 
     Gives how many were kept.
@@ -117,9 +117,7 @@ def rescaled(c0, q0, start0, end0, varied, tables, start, end, hull, near):  # p
 
 
 @njit(cache=True, error_model="numpy")
-def response(
-    tables, hull, allowed, scratch, order, s, e, step, z, epsilon, reference, total, bend
-):  # pragma: no cover - compiled
+def response(tables, hull, allowed, scratch, order, s, e, step, z, epsilon, reference, total, bend):
     """Smoothed dual of a range of units at prices z; fills the sums `total` (4,) and curvature `bend` (4, 4)."""
     c, q = tables[0], tables[1]
     cost, level, rates, varies = hull
@@ -196,7 +194,7 @@ def response(
 
 
 @njit(cache=True, error_model="numpy")
-def _solved(matrix, right, free):  # pragma: no cover - compiled
+def _solved(matrix, right, free):
     """Step on the free coordinates by elimination, lightly damped; 0 on the others."""
     d = right.size
     a, x = np.zeros((d, d)), np.zeros(d)
@@ -227,7 +225,6 @@ def _solved(matrix, right, free):  # pragma: no cover - compiled
 def descend(
     tables, hull, allowed, scratch, order, s, e, step, outer, rows, right, y, epsilon, reference, tol, total, bend
 ):
-    # pragma: no cover - compiled
     """Minimise the smoothed dual of a range of units over the multipliers y >= 0 of its own rows.
 
     `rows` (d, 4) are weights on the basis, `outer` (4,) prices from rows above. Projected Newton with backtracking;
@@ -310,7 +307,6 @@ def descend_all(
     tables, hull, allowed, scratch, order, begin, stop, sample, outer, row_at, rows, right, y, epsilon, reference, tol,
     totals, bends,
 ):  # fmt: skip
-    # pragma: no cover - compiled
     """`descend` for every group that holds units; `bends` becomes what is left of it when own rows follow.
 
     `sample` 0 takes every unit, else about that many per group. Gives the sum of the dual values and the number of
@@ -350,7 +346,6 @@ def descend_all(
 
 @njit(cache=True, error_model="numpy")
 def answers(tables, hull, allowed, scratch, order, begin, stop, prices, epsilon, reference, lower, upper, share):
-    # pragma: no cover - compiled
     """Mix of two neighbouring envelope levels per unit that spends what the smoothed answer spends."""
     c, q = tables[0], tables[1]
     cost, level, rates, varies = hull

@@ -13,7 +13,7 @@ IDLE = 0.3
 
 
 @njit(cache=True)
-def log_bid_for(log_money, log_units, log_price, s, first_price, most):  # pragma: no cover - compiled
+def log_bid_for(log_money, log_units, log_price, s, first_price, most):
     """Log bid at which `units` opportunities cost `money`; at most `most` spreads over the price."""
     left = log_money - log_units - log_price
     if first_price:
@@ -34,9 +34,7 @@ def log_bid_for(log_money, log_units, log_price, s, first_price, most):  # pragm
 
 
 @njit(cache=True)
-def bids_for(
-    weight, log_price, spread, level, log_rest, own_slope, log_money, first_price, most
-):  # pragma: no cover - compiled
+def bids_for(weight, log_price, spread, level, log_rest, own_slope, log_money, first_price, most):
     """Mean and variance over hypotheses of the log bid that spends `log_money` over the rest of the horizon.
 
     Where money is ample (first price), any bid from `most` spreads over the price up to the one that spends it all
@@ -82,9 +80,7 @@ def bids_for(
 
 
 @njit(cache=True)
-def rest_at(
-    weight, log_price, spread, level, log_rest, own_slope, log_bid, first_price, cap
-):  # pragma: no cover - compiled
+def rest_at(weight, log_price, spread, level, log_rest, own_slope, log_bid, first_price, cap):
     """Expected charged units and spend of a stretch at a bid, each hypothesis' spend cut at `cap`."""
     n_s, n_x = weight.shape
     units, spend = 0.0, 0.0

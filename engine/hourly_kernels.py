@@ -10,7 +10,7 @@ from engine.hourly_normal import log_cdf
 
 
 @njit(cache=True)
-def spread_out(weight, level, kernel, fresh, leak):  # pragma: no cover - compiled
+def spread_out(weight, level, kernel, fresh, leak):
     """Let the price drift: convolve each row of weights with a kernel, and mix a share of neighbouring spreads.
 
     weight (n_spreads, n_prices), level (n_spreads, n_prices, n_own) are changed in place; `fresh` is scratch.
@@ -54,7 +54,7 @@ def spread_out(weight, level, kernel, fresh, leak):  # pragma: no cover - compil
 
 
 @njit(cache=True)
-def expected_volume(log_bid, log_price, spread, level, base, out):  # pragma: no cover - compiled
+def expected_volume(log_bid, log_price, spread, level, base, out):
     """Log of the expected volume of an hour for each hypothesis; `base` = log traffic shape known to all."""
     n_s, n_x = out.shape
     for k in range(n_s):
@@ -66,7 +66,7 @@ def expected_volume(log_bid, log_price, spread, level, base, out):  # pragma: no
 
 
 @njit(cache=True)
-def weigh_volume(weight, volume, seen, variance, burst_variance, chance):  # pragma: no cover - compiled
+def weigh_volume(weight, volume, seen, variance, burst_variance, chance):
     """Multiply weights by the likelihood of the volume seen; returns (sum, mean innovation, share of a burst, mean slope).
 
     In the log with half a unit added: ln(k + 1/2) against ln(lambda + 1/2), so hours of few units count for little.
@@ -101,7 +101,7 @@ def weigh_volume(weight, volume, seen, variance, burst_variance, chance):  # pra
 
 
 @njit(cache=True)
-def weigh_price(weight, log_price, spread, log_bid, log_paid, units, misfit):  # pragma: no cover - compiled
+def weigh_price(weight, log_price, spread, log_bid, log_paid, units, misfit):
     """Multiply weights by the likelihood of the mean price paid per unit (second price); Student-t of 5 degrees."""
     n_s, n_x = weight.shape
     total = 0.0
@@ -128,7 +128,7 @@ def weigh_price(weight, log_price, spread, log_bid, log_paid, units, misfit):  #
 
 
 @njit(cache=True)
-def moments(weight, log_price, spread):  # pragma: no cover - compiled
+def moments(weight, log_price, spread):
     """Mean and standard deviation of the log price, and mean log spread."""
     mean, square, shape = 0.0, 0.0, 0.0
     n_s, n_x = weight.shape
@@ -142,7 +142,7 @@ def moments(weight, log_price, spread):  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def shift_levels(level, volume, seen, gain):  # pragma: no cover - compiled
+def shift_levels(level, volume, seen, gain):
     """Move each hypothesis' own levels by gain times its own miss of the volume."""
     n_s, n_x, own = level.shape
     goal = math.log(seen + 0.5)
@@ -154,7 +154,7 @@ def shift_levels(level, volume, seen, gain):  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def mean_levels(weight, level, out):  # pragma: no cover - compiled
+def mean_levels(weight, level, out):
     """Posterior mean of the own levels."""
     n_s, n_x, own = level.shape
     for c in range(own):
@@ -166,7 +166,7 @@ def mean_levels(weight, level, out):  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def regrid(weight, level, log_price, fresh_price):  # pragma: no cover - compiled
+def regrid(weight, level, log_price, fresh_price):
     """Weights and levels on another grid of prices, by linear interpolation; what lies outside goes to the ends."""
     n_s, n_x, own = level.shape
     w2, l2 = np.zeros((n_s, n_x)), np.zeros((n_s, n_x, own))

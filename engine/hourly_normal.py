@@ -10,13 +10,13 @@ ROOT_2PI = 2.5066282746310002
 
 
 @njit(cache=True)
-def cdf(x):  # pragma: no cover - compiled
+def cdf(x):
     """Normal distribution function."""
     return 0.5 * math.erfc(-x * _SQRT_HALF)
 
 
 @njit(cache=True)
-def log_cdf(x):  # pragma: no cover - compiled
+def log_cdf(x):
     """Its logarithm, also far in the tail."""
     if x > -10.0:
         return math.log(cdf(x))
@@ -24,7 +24,7 @@ def log_cdf(x):  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def quantile(p):  # pragma: no cover - compiled
+def quantile(p):
     """Inverse of the normal distribution function (Acklam), relative error 1e-9 and better."""
     if p <= 0.0:
         return -40.0
