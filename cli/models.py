@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.accounts import AccountOption, JsonFlag
-from cli.operate import By, Reason, _who
+from cli.author import By, Reason, author
 from cli.output import print_json, say, table
 from cli.workspace import SystemClock, open_workspace
 
@@ -39,8 +39,8 @@ def list_models(
         ("learned from rows before", "state", "loss", "champion's", "±", "clicks", "bands held", "reason"),
         [
             (f"{fit.until.astimezone(owner.tz):%Y-%m-%d %H:%M}", fit.state, f"{fit.loss:.4f}",
-             None if fit.champion_loss is None else f"{fit.champion_loss:.4f}", f"{fit.error:.4f}", f"{fit.clicks:,.0f}",
-             None if fit.coverage is None else f"{fit.coverage:.0%} of {fit.bands}", fit.reason)
+             "none yet" if fit.champion_loss is None else f"{fit.champion_loss:.4f}", f"{fit.error:.4f}", f"{fit.clicks:,.0f}",
+             "not counted" if fit.coverage is None else f"{fit.coverage:.0%} of {fit.bands}", fit.reason)
             for fit in found
         ],
         right=(2, 3, 4, 5, 6),
@@ -58,5 +58,5 @@ def roll_back_model(account: AccountOption, by: By = None, reason: Reason = "") 
 
     workspace = open_workspace()
     tz = workspace.account(account).tz
-    until = roll_back(workspace, account, SystemClock().now(), reason or "no reason given", _who(by))
+    until = roll_back(workspace, account, SystemClock().now(), reason or "no reason given", author(by))
     say(f"{account}: back to the fit of rows before {until.astimezone(tz):%Y-%m-%d %H:%M}; the next hour uses it")

@@ -4,13 +4,13 @@ The stop comes first and asks nobody: a file in the workspace, written before an
 touched.
 """
 
-import getpass
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.accounts import AccountOption, JsonFlag
+from cli.author import By, Reason, author
 from cli.output import print_json, say, table, warn
 from cli.workspace import SystemClock, home, open_workspace
 from domain.account import Mode
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from data import Workspace
     from engine.hourly import HourOutcome
 
-By = Annotated[str | None, typer.Option("--by", help="Who does this (default: your login name).")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the change.")]
 _FIGURES = ("spend", "clicks", "orders", "gmv")
 
 
@@ -79,7 +77,7 @@ def approve(
                 f"no plan of account {account!r} waits for approval; see steadybid decisions --account {account}"
             )
         wanted = there[-1]
-    _show(workspace, say_yes(workspace, account, wanted, _who(by), clock, only=only or None), as_json)
+    _show(workspace, say_yes(workspace, account, wanted, author(by), clock, only=only or None), as_json)
 
 
 def hold(
@@ -89,8 +87,8 @@ def hold(
     reason: Reason = "",
 ) -> None:
     """Leave the bids of units as they are until they are released; plans go on for all others."""
-    open_workspace().hold_units(account, units, by=_who(by), reason=reason, now=SystemClock().now())
-    say(f"{account}: {len(units)} units held by {_who(by)} until: steadybid release --account {account} UNIT...")
+    open_workspace().hold_units(account, units, by=author(by), reason=reason, now=SystemClock().now())
+    say(f"{account}: {len(units)} units held by {author(by)} until: steadybid release --account {account} UNIT...")
 
 
 def release(
@@ -108,7 +106,7 @@ def release(
         raise ConfigError(f"unit {strange[0]!r} of account {account!r} is not held; see steadybid holds")
     if not held:
         raise ConfigError(f"no unit of account {account!r} is held")
-    workspace.release_units(account, units or held, by=_who(by), reason=reason, now=SystemClock().now())
+    workspace.release_units(account, units or held, by=author(by), reason=reason, now=SystemClock().now())
     say(f"{account}: {len(units or held)} units released; the next hour decides them again")
 
 
@@ -135,7 +133,7 @@ def pause(account: AccountOption, by: By = None, reason: Reason = "") -> None:
     folder, now = home(), SystemClock().now()
     if not (folder / "facts").is_dir() and not (folder / "steadybid.db").exists() and not (folder / "stop").is_dir():
         raise ConfigError(f"{folder} is no workspace; set STEADYBID_HOME to the one that account {account!r} is in")
-    path = stop(folder, account, author=_who(by), reason=reason, now=now)
+    path = stop(folder, account, author=author(by), reason=reason, now=now)
     try:
         workspace = open_workspace()
         known = [a.name for a in workspace.accounts()]
@@ -147,7 +145,7 @@ def pause(account: AccountOption, by: By = None, reason: Reason = "") -> None:
         path.unlink(missing_ok=True)
         raise ConfigError(f"no account {account!r} in this workspace; there are: {', '.join(known) or 'none'}")
     try:
-        workspace.set_mode(account, Mode.PAUSED, by=_who(by), reason=reason, now=now)
+        workspace.set_mode(account, Mode.PAUSED, by=author(by), reason=reason, now=now)
     except SteadyBidError as broken:
         warn(f"steadybid: the pause could not be written to the history: {broken}")
     say(f"{account}: paused; nothing is decided or sent until: steadybid resume --account {account}")
@@ -160,7 +158,7 @@ def resume(account: AccountOption, by: By = None, reason: Reason = "") -> None:
         raise ConfigError(f"account {account!r} is not paused; its mode is {workspace.account(account).mode.value}")
     earlier = [m for m in workspace.mode_history(account)["mode"].to_list() if m != Mode.PAUSED.value]
     mode = Mode(earlier[-1]) if earlier else Mode.SHADOW
-    workspace.set_mode(account, mode, by=_who(by), reason=reason, now=SystemClock().now())
+    workspace.set_mode(account, mode, by=author(by), reason=reason, now=SystemClock().now())
     say(f"{account}: resumed in mode {mode.value}")
 
 
@@ -177,7 +175,7 @@ def mode(
     workspace = open_workspace()
     if workspace.account(account).mode is Mode.PAUSED:
         raise ConfigError(f"account {account!r} is paused; first: steadybid resume --account {account}")
-    workspace.set_mode(account, Mode(wanted), by=_who(by), reason=reason, now=SystemClock().now())
+    workspace.set_mode(account, Mode(wanted), by=author(by), reason=reason, now=SystemClock().now())
     say(f"{account}: mode {wanted}")
 
 
@@ -224,15 +222,6 @@ def serve(
 def _at_once(line: str) -> None:
     say(line)
     sys.stdout.flush()  # whoever watches through a pipe wants the address now
-
-
-def _who(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _show(workspace: "Workspace", outcome: "HourOutcome", as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """`steadybid targets` and `steadybid phases`: what the trader wants, saved with name and reason."""
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.accounts import AccountOption, JsonFlag
+from cli.author import By, Reason, author
 from cli.output import print_json, say, table
 from cli.workspace import SystemClock, open_workspace
 from domain.errors import ConfigError
@@ -16,15 +16,9 @@ from domain.goals import Period, Scope, Target, TargetKind
 targets_app = typer.Typer(help="Targets: ROI, CPC, CPA, budgets.", no_args_is_help=True, rich_markup_mode=None)
 phases_app = typer.Typer(help="Phases of a promotion.", no_args_is_help=True, rich_markup_mode=None)
 
-By = Annotated[str | None, typer.Option("--by", help="Who says so (default: the login name).")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 Campaign = Annotated[str | None, typer.Option("--campaign", help="Campaign that the targets stand on.")]
 BusinessType = Annotated[str | None, typer.Option("--business-type", help="Business type that the targets stand on.")]
 Unit = Annotated[str | None, typer.Option("--unit", help="Bid unit that the targets stand on.")]
-
-
-def _who(given: str | None) -> str:
-    return given or os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
 
 
 def _place(campaign: str | None, business_type: str | None, unit: str | None) -> tuple[Scope, str]:
@@ -92,7 +86,7 @@ def set_targets(
         )
     _check_groups(account, wanted)
     for target in wanted:
-        workspace.set_target(account, target, by=_who(by), reason=reason, now=SystemClock().now())
+        workspace.set_target(account, target, by=author(by), reason=reason, now=SystemClock().now())
         say(f"{account}: {target.kind.value} {target.value:g} on {target.label}{_per(target)}")
 
 
@@ -152,7 +146,7 @@ def remove_target(
     scope, key = _place(campaign, business_type, unit)
     period = Period.DAY if daily else Period.HORIZON
     gone = open_workspace().remove_target(
-        account, kind=kind, scope=scope, key=key, period=period, by=_who(by), reason=reason, now=SystemClock().now()
+        account, kind=kind, scope=scope, key=key, period=period, by=author(by), reason=reason, now=SystemClock().now()
     )
     if not gone:
         raise ConfigError(f"account {account!r} has no such target; see steadybid targets list --account {account}")
@@ -179,7 +173,7 @@ def set_phases(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not readable TOML: {error}") from error
     calendar: PromotionCalendar = calendar_from_toml(table_read, str(file), owner.tz)
-    workspace.set_phases(account, calendar, by=_who(by), reason=reason, now=SystemClock().now())
+    workspace.set_phases(account, calendar, by=author(by), reason=reason, now=SystemClock().now())
     for phase in calendar.phases:
         money = f", budget {phase.budget:,.2f} {owner.currency}" if phase.budget else ""
         say(f"{account}: {phase.name} ({phase.kind.value}) {phase.window.start.astimezone(owner.tz):%Y-%m-%d %H:%M} to "
