@@ -1,7 +1,8 @@
 """Phases of a promotion: warm-up ("water storage"), pre-sale, burst, return; ordinary days are one phase."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -71,6 +72,14 @@ class PromotionCalendar:
                 raise ConfigError(f"phase {after.name!r} starts before {before.name!r}; put them in order of time")
             if before.window.overlaps(after.window):
                 raise ConfigError(f"phases {before.name!r} and {after.name!r} overlap; end one before the next starts")
+
+    @classmethod
+    def of_several(cls, phases: Iterable[Phase]) -> "PromotionCalendar":
+        """Calendar of the phases of several promotions, in any order; where two are called alike, all get their start."""
+        ordered = sorted(phases, key=lambda p: p.window.start)
+        if len({p.name for p in ordered}) < len(ordered):
+            ordered = [replace(p, name=f"{p.name} from {p.window.start.isoformat()}") for p in ordered]
+        return cls(tuple(ordered))
 
     @property
     def window(self) -> Window | None:

@@ -31,7 +31,7 @@ def that_ran(
         ran = [piece for p in ran for piece in _outside(_until(p, since), edit.phases)]
         ran += edit.phases
     ran = [piece for p in ran for piece in _outside(_until(p, hour.start), calendar.phases)]
-    return PromotionCalendar(tuple(_named(sorted(ran, key=lambda p: p.window.start))))
+    return PromotionCalendar.of_several(replace(p, budget=None) for p in ran)
 
 
 def _until(phase: Phase, end: datetime) -> Phase | None:
@@ -53,8 +53,3 @@ def _outside(phase: Phase | None, others: Iterable[Phase]) -> list[Phase]:
             if start < end
         ]
     return pieces
-
-
-def _named(phases: Iterable[Phase]) -> list[Phase]:
-    """Phases with names of their own: promotions of all years call them alike."""
-    return [replace(p, name=f"{p.name} of {p.window.start:%Y-%m-%d %H:%M}", budget=None) for p in phases]

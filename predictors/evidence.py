@@ -6,6 +6,7 @@ only place where tables of the predictors are taken apart; everything after it i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -188,5 +189,5 @@ def _factors(known: Known, first: int, last: int, calendar: PromotionCalendar, p
     return HourFactors(first, traffic, value, price, phase, day, hour_of_week, forecast, to_burst)
 
 
-def _edge(instant: object) -> int:
-    return int(instant.timestamp() * 1_000_000)  # type: ignore[attr-defined]
+def _edge(instant: datetime) -> int:
+    return int(instant.timestamp() * 1_000_000)

@@ -14,6 +14,7 @@ Source: Gelman et al., Bayesian Data Analysis, 5.4 (normal hierarchical model).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 from scipy.special import ndtr
@@ -95,16 +96,10 @@ class Uplifts:
         ]
         # as ordinary time: what waits and how late orders come is the running promotion's business
         before = [
-            replace(
-                p.phase,
-                name=f"{p.phase.name}, {p.phase.window.start:%Y-%m-%d %H:%M}",
-                kind=PhaseKind.ORDINARY,
-                budget=None,
-                **{name: self._own(p, name) for name in FIGURES},
-            )
+            replace(p.phase, kind=PhaseKind.ORDINARY, **{name: self._own(p, name) for name in FIGURES})
             for p in self.past
         ]
-        return PromotionCalendar(tuple(sorted((*before, *phases), key=lambda p: p.window.start)))
+        return PromotionCalendar.of_several((*before, *phases))
 
     def spread(self, coming: PromotionCalendar, hours: Sequence[Hour], figure: str) -> Floats:
         """(n_hours,) relative standard error of the learned factors; less where a phase has shown itself for a while."""
@@ -190,8 +185,8 @@ def learn_uplifts(evidence: Evidence, past: PromotionCalendar, cut: Hour, auctio
     return Uplifts(tuple(found))
 
 
-def _hours(instant: object, cut: Hour) -> float:
-    return (instant - cut.start).total_seconds() / 3600.0  # type: ignore[operator]
+def _hours(instant: datetime, cut: Hour) -> float:
+    return (instant - cut.start).total_seconds() / 3600.0
 
 
 def _compare(
@@ -209,12 +204,14 @@ def _compare(
     # days on which a unit has no row are days without delivery, as long as others had rows
     span = [_ordinary_hours(rows.hour[m], promised[m]) for m in (before, mine)]
     won_before, won = (_win_rate(evidence, m, auction, spread) for m in (before, mine))
-    told = won_before is not None and won is not None
-    correction = float(np.log(won / won_before)) if won_before is not None and won is not None else 0.0
+    if won_before is None or won is None:
+        correction, doubt = 0.0, UNKNOWN_BID_SD
+    else:
+        correction = float(np.log(won / won_before))
+        doubt = CORRECTION_SD * abs(correction)
     due = float(old.sum()) * span[1] / span[0]
     day_sd, n_old = _day_sd(evidence, promised, before)
     n_new = max(np.unique(evidence.factors.day[evidence.factors.position(rows.hour[mine])]).size, 1)
-    doubt = CORRECTION_SD * abs(correction) if told else UNKNOWN_BID_SD
     error = 1 / old.sum() + 1 / new.sum() + day_sd**2 * (1 / n_old + 1 / n_new) + doubt**2
     found["traffic"] = (float(np.log(new.sum() / due)) - correction, float(np.sqrt(error)))
     settled = rows.age >= SETTLED_HOURS

@@ -1,5 +1,6 @@
 """What ran is put together from every calendar that was said: superseded ones, moved ones, and those told afterwards."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,3 +58,16 @@ def test_a_promotion_told_afterwards_counts_and_nothing_counts_before_it_was_sai
     assert spans(past_phases(workspace, "north", Hour(START + 25 * DAY), coming)) == [(1, 2)]
     assert spans(past_phases(workspace, "north", Hour(START + 15 * DAY), coming)) == []
     assert spans(past_phases(workspace, "north", Hour(START + 30 * DAY), coming)) == [(1, 2)]
+
+
+def test_phases_that_are_called_alike_are_told_apart_and_others_keep_their_names() -> None:
+    apart = calendar(("warm-up", 1, 3), ("burst", 3, 4))
+    assert PromotionCalendar.of_several(reversed(apart.phases)) == apart
+    once = calendar(("burst", 1, 2), ("warm-up", 3, 4))
+    again = PromotionCalendar.of_several((*calendar(("burst", 5, 6)).phases, *once.phases))
+    assert spans(again) == [(1, 2), (3, 4), (5, 6)]
+    assert len({p.name for p in again.phases}) == 3
+    # even where somebody wrote a namesake's new name by hand
+    written = replace(once.phases[1], name=again.phases[0].name)
+    three = (once.phases[0], written, *calendar(("burst", 5, 6)).phases)
+    assert len({p.name for p in PromotionCalendar.of_several(three).phases}) == 3

@@ -220,3 +220,13 @@ def test_too_few_clicks_and_rows_learned_later_teach_nothing() -> None:
     model = SteadyModel(past=ONE).fit(early)
     assert model.uplifts.of(BURST, "traffic") is not None
     assert model.uplifts.of(BURST, "value") is None
+
+
+def test_a_past_phase_may_be_called_as_the_coming_one() -> None:
+    known = daily(8, 58, ONE)
+    hours = [known.hour.plus(h) for h in range(24 * 6)]
+    alike = PromotionCalendar(promotion(30))
+    one, two = (SteadyModel(calendar=COMING, past=past).fit(known).outlook(known, hours) for past in (ONE, alike))
+    assert np.array_equal(one.clicks, two.clicks)
+    assert np.array_equal(one.traffic, two.traffic)
+    assert one.notes == two.notes
