@@ -5,8 +5,9 @@
 
 Every midnight of a world is one plan-day (and each campaign's day another): bids of the day are fixed, the bands of the
 day are made from what is known, the day runs, and late orders come in. Printed are the shares of plan-days inside the
-80 % bands and, if asked for, how far the spend at 30 % more and less bid is off against the spend at the bid, five times
-a day. Faults and shocks of a scenario happen. World k of scenario i has the seed first + i worlds + k, so that no two of
+80 % bands, those that `predictors.champion` counts of each day that ended a day ago ("night"), and, if asked for, how far
+the spend at 30 % more and less bid is off against the spend at the bid, five times a day. Faults and shocks of a scenario
+happen. World k of scenario i has the seed first + i worlds + k, so that no two of
 them are alike; seeds from 100 on are for tuning.
 """
 
@@ -17,10 +18,12 @@ from dataclasses import replace
 import numpy as np
 
 from data.memory import MemoryStore
+from domain.tables import Known
 from domain.time import Window
 from evaluation.desks import auction_of
 from market import load_scenario, make_platform, make_world, troubled
 from predictors import SteadyModel
+from predictors.champion import challenge
 from predictors.day_ahead import FIGURES, ahead
 
 DAY = 24
@@ -49,6 +52,7 @@ def run(name: str, seed: int, units: int, dither: float, landscape: bool) -> dic
     campaign = (world.units["campaign"].rank("dense").to_numpy() - 1).astype(np.int64)
     level = np.exp(0.2 * rng.standard_normal())
     told: list[tuple[int, int, dict]] = []
+    nights: dict[int, Known] = {}
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     plan = np.zeros((world.n_units, DAY))
     for h, hour in enumerate(world.hours):
@@ -57,6 +61,10 @@ def run(name: str, seed: int, units: int, dither: float, landscape: bool) -> dic
             hours = world.hours[h : h + DAY]
             factor = world.expected.price[h : h + DAY] * np.exp(dither * rng.standard_normal((world.n_units, DAY)))
             plan = world.start_bids[:, None] * level * factor
+            nights[h] = store.at(hour)
+            if h >= 2 * DAY:  # as the night does it: of the day that ended a day ago
+                tried = challenge(model, nights[h - 2 * DAY], nights[h], world.hours[h - 2 * DAY : h - DAY], None)
+                found["night"].append((tried.coverage or 0.0, float(tried.bands)))
             outlook = model.outlook(store.at(hour), hours)
             for kind, group in (("account", None), ("campaign", campaign)):
                 told.append((h, kind, ahead(outlook, plan, group)))
@@ -117,6 +125,9 @@ def _print(name: str, found: dict[str, list[tuple[float, float]]]) -> None:
         a = np.array(found[key])
         if key.startswith("landscape"):
             print(f"  {key:28s} median error {np.median(a[:, 0]):6.1%}   n {len(a)}")
+        elif key == "night":
+            held = float((a[:, 0] * a[:, 1]).sum() / max(a[:, 1].sum(), 1.0))
+            print(f"  {key:28s} inside 80 % band {held:6.1%}   n {a[:, 1].sum():.0f} of {len(a)} nights")
         else:
             miss = f"miss / error: mean {a[:, 1].mean():+.2f}, sd {a[:, 1].std():.2f}"
             print(f"  {key:28s} inside 80 % band {a[:, 0].mean():6.1%}   {miss}   n {len(a)}", flush=True)

@@ -3,7 +3,7 @@
 import polars as pl
 import streamlit as st
 
-from dashboard import blocks, charts, figures
+from dashboard import blocks, charts, figures, fits
 from dashboard.figures import Per
 from dashboard.session import Sight
 from dashboard.words import NOTHING, change, number, plain, share
@@ -54,6 +54,8 @@ def show(seen: Sight) -> None:
     )
     st.subheader("How steady it was")
     _figures(cpc, roi, per)
+    st.divider()
+    fits.show(seen)
 
 
 def _cpc(seen: Sight, rows: pl.DataFrame, least: int) -> pl.DataFrame:

@@ -46,7 +46,7 @@ class Fit:
     clicks
         Clicks it was judged by.
     coverage, bands
-        Share of its 80 % bands that held on that day, and how many there were; ``None`` where nobody counted.
+        Share of its 80 % bands that held on that day, and how many there were; ``None`` where none was counted.
     alarms
         What a person should look at.
     """
@@ -95,11 +95,13 @@ class FitBook:
         stack = self._stack()
         return stack[-1] if stack else None
 
-    def fits(self) -> list[Fit]:
-        """Every fit that was tried, oldest first, with what it is by now."""
+    def fits(self, at: datetime | None = None) -> list[Fit]:
+        """Every fit that was tried, oldest first, with what it is by now; of an earlier instant, what it was then."""
         found: list[Fit] = []
         stack: list[int] = []
         for entry in self.history():
+            if at is not None and datetime.fromisoformat(entry["at"]) > at:
+                continue
             if entry["action"] == "rollback":
                 if stack:
                     gone = stack.pop()

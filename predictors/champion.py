@@ -8,8 +8,9 @@ the same cut, with everything else learned anew, and are judged by a proper scor
     clicks of hours     log score of the hour's share, given the total
     orders of units     log score of the unit's share, given the total: late orders are missing alike in both
 
-The newer fit is taken unless it is worse by more than its noise: it has seen more. Apart from that, `drift` says whether
-clicks or spend of the stretch lay so far outside their band that a person should look.
+The newer fit is taken unless it is worse by more than its noise: it has seen more. Apart from that, `alarms` say whether
+clicks or spend of the stretch lay so far outside their band that a person should look, and `coverage` how many of the
+bands of single campaigns held.
 """
 
 from dataclasses import dataclass, replace
@@ -21,9 +22,9 @@ from scipy.special import gammaln
 
 from domain.errors import InsufficientHistory
 from domain.outlook import Outlook
-from domain.tables import Floats, Ints, Known
+from domain.tables import Bools, Floats, Ints, Known
 from domain.time import Hour
-from predictors.day_ahead import ahead
+from predictors.day_ahead import Stretch
 from predictors.model import SteadyModel
 from predictors.sums import summed
 
@@ -31,6 +32,9 @@ from predictors.sums import summed
 CLICK_VARIANCE = 0.15
 #: Standard errors by which a challenger must be worse to be turned down, and by which a stretch must miss to alarm.
 WORSE, ALARM = 1.64, 3.0
+#: Clicks due from which on a campaign's bands are counted: with fewer, "none or one" holds whatever the model is like.
+LEAST_DUE = 5.0
+_BANDS = ("clicks", "spend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Verdict:
     alarms
         What a person should look at; empty where all is well.
     coverage, bands
-        Share of the challenger's 80 % bands that held, and how many were counted; ``None`` where nobody did.
+        Share of the challenger's 80 % bands that held (clicks and spend of each campaign with `LEAST_DUE` clicks or more
+        due), and how many there were; ``None`` where there was none.
     """
 
     promoted: bool
@@ -107,11 +112,18 @@ def challenge(
         raise InsufficientHistory(
             f"no click between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M}: nothing to judge by"
         )
-    new, alarms = _losses(fit_until(model, before, None), before, rows, hours)
+    day = _Day.of(rows, hours, before)
+    outlook, bids = day.forecast(fit_until(model, before, None))
+    stretch = Stretch.of(outlook, bids)
+    new, alarms, held = day.losses(outlook, stretch.clicks), day.alarms(stretch), day.held(stretch)
     clicks = float(rows["clicks"].sum())
+    coverage = float(held.mean()) if held.size else None
     if champion is None or champion >= start:
-        return Verdict(True, "there was no champion", None, float(new.sum()) / clicks, 0.0, clicks, alarms)
-    old, _ = _losses(fit_until(model, before, champion), before, rows, hours)
+        loss = float(new.sum()) / clicks
+        return Verdict(True, "there was no champion", None, loss, 0.0, clicks, alarms, coverage, held.size)
+    outlook, bids = day.forecast(fit_until(model, before, champion))
+    expected = [outlook.at(h).expected(bids[:, h])["clicks"].to_numpy() for h in range(len(hours))]
+    old = day.losses(outlook, np.stack(expected, axis=1))
     gain = old - new
     error = float(np.sqrt(gain.size) * gain.std())
     promoted = float(gain.sum()) > (WORSE * error if doubted else -WORSE * error - 1e-9)
@@ -120,8 +132,9 @@ def challenge(
         f"(+- {error / clicks:.4f})"
     )
     return Verdict(
-        promoted, reason, float(old.sum()) / clicks, float(new.sum()) / clicks, error / clicks, clicks, alarms
-    )
+        promoted, reason, float(old.sum()) / clicks, float(new.sum()) / clicks, error / clicks, clicks, alarms,
+        coverage, held.size,
+    )  # fmt: skip
 
 
 def _positions(after: Known, before: Known) -> pl.DataFrame:
@@ -130,34 +143,69 @@ def _positions(after: Known, before: Known) -> pl.DataFrame:
     return own.join(before.units.select("unit_id").with_row_index("at"), on="unit_id", how="inner")
 
 
-def _losses(model: SteadyModel, before: Known, rows: pl.DataFrame, hours: list[Hour]) -> tuple[Floats, tuple[str, ...]]:
-    """Log losses of units and hours of the stretch, and alarms."""
-    outlook = model.outlook(before, hours)
-    n = before.n_units
-    unit = rows["at"].to_numpy().astype(np.int64)
-    first = (rows["start_utc"].to_physical().to_numpy() - int(hours[0].start.timestamp() * 1e6)) // 3_600_000_000
-    length = np.maximum(np.nan_to_num(rows["hours"].to_numpy(), nan=1.0), 1.0).astype(np.int64)
-    bids = _in_force(outlook, unit, first, length, rows["bid_cpc"].to_numpy().astype(np.float64), n)
-    expected = np.stack([outlook.at(h).expected(bids[:, h])["clicks"].to_numpy() for h in range(len(hours))], axis=1)
-    clicks, orders = (np.nan_to_num(rows[c].to_numpy().astype(np.float64)) for c in ("clicks", "orders"))
-    got = np.maximum(summed(unit, clicks, n), 0.0)
-    losses = [_negative_binomial(got, expected.sum(1))]
-    if (length == 1).all() and len(hours) > 1:
-        share = expected.sum(0) / max(float(expected.sum()), 1e-12)
-        losses.append(-summed(first, clicks, len(hours)) * np.log(np.maximum(share, 1e-9)))
-    sold = np.maximum(summed(unit, orders, n), 0.0)
-    weight = got * outlook.cvr.mean
-    if sold.sum() > 0:
-        losses.append(-sold * np.log(np.maximum(weight / max(float(weight.sum()), 1e-12), 1e-9)))
-    band = ahead(outlook, bids)
-    spend = float(np.nan_to_num(rows["spend"].to_numpy()).sum())
-    alarms = [
-        f"{name} came to {seen:,.0f} where {band[name].mean[0]:,.0f} were forecast at these bids: {abs(off):.1f} errors off"
-        for name, seen in (("clicks", float(got.sum())), ("spend", spend))
-        for off in [(seen / max(band[name].mean[0], 1e-9) - 1) / max(band[name].cv[0], 1e-9)]
-        if abs(off) > ALARM
-    ]
-    return np.concatenate(losses), tuple(alarms)
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What the stretch brought; arrays are (n_rows,), positions of units are those of `before`."""
+
+    before: Known
+    hours: list[Hour]
+    unit: Ints
+    first: Ints  # hour of the stretch
+    length: Ints  # hours
+    bid: Floats
+    clicks: Floats
+    spend: Floats
+    orders: Floats
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, hours: list[Hour], before: Known) -> "_Day":
+        first = (rows["start_utc"].to_physical().to_numpy() - int(hours[0].start.timestamp() * 1e6)) // 3_600_000_000
+        length = np.maximum(np.nan_to_num(rows["hours"].to_numpy(), nan=1.0), 1.0).astype(np.int64)
+        seen = (np.nan_to_num(rows[c].to_numpy().astype(np.float64)) for c in ("clicks", "spend", "orders"))
+        bid = rows["bid_cpc"].to_numpy().astype(np.float64)
+        return cls(before, hours, rows["at"].to_numpy().astype(np.int64), first, length, bid, *seen)
+
+    def forecast(self, model: SteadyModel) -> tuple[Outlook, Floats]:
+        """What a model expected of the stretch, and the (n_units, n_hours) bids that were in force."""
+        outlook = model.outlook(self.before, self.hours)
+        return outlook, _in_force(outlook, self.unit, self.first, self.length, self.bid, self.before.n_units)
+
+    def losses(self, outlook: Outlook, expected: Floats) -> Floats:
+        """Log losses of units and hours of the stretch; `expected` (n_units, n_hours) clicks at the bids in force."""
+        n = self.before.n_units
+        got = np.maximum(summed(self.unit, self.clicks, n), 0.0)
+        losses = [_negative_binomial(got, expected.sum(1))]
+        if (self.length == 1).all() and len(self.hours) > 1:
+            share = expected.sum(0) / max(float(expected.sum()), 1e-12)
+            losses.append(-summed(self.first, self.clicks, len(self.hours)) * np.log(np.maximum(share, 1e-9)))
+        sold = np.maximum(summed(self.unit, self.orders, n), 0.0)
+        weight = got * outlook.cvr.mean
+        if sold.sum() > 0:
+            losses.append(-sold * np.log(np.maximum(weight / max(float(weight.sum()), 1e-12), 1e-9)))
+        return np.concatenate(losses)
+
+    def alarms(self, stretch: Stretch) -> tuple[str, ...]:
+        """What lay so far from its forecast that a person should look."""
+        band = stretch.bands(figures=_BANDS)
+        got = np.maximum(summed(self.unit, self.clicks, self.before.n_units), 0.0)
+        return tuple(
+            f"{name} came to {seen:,.0f} where {band[name].mean[0]:,.0f} were forecast at these bids: {abs(off):.1f} errors off"
+            for name, seen in (("clicks", float(got.sum())), ("spend", float(self.spend.sum())))
+            for off in [(seen / max(band[name].mean[0], 1e-9) - 1) / max(band[name].cv[0], 1e-9)]
+            if abs(off) > ALARM
+        )
+
+    def held(self, stretch: Stretch) -> Bools:
+        """Whether clicks and spend of each campaign with enough clicks due lay in their bands."""
+        campaign = self.before.units["campaign"].fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+        n = int(campaign.max(initial=-1)) + 1
+        bands = stretch.bands(campaign, _BANDS)
+        due = bands["clicks"].mean >= LEAST_DUE
+        held: list[Bools] = []
+        for name, amount in (("clicks", self.clicks), ("spend", self.spend)):
+            seen = summed(campaign[self.unit], amount, n)
+            held.append(((seen >= bands[name].low) & (seen <= bands[name].high))[due])
+        return np.concatenate(held)
 
 
 def _in_force(outlook: Outlook, unit: Ints, first: Ints, length: Ints, bid: Floats, n: int) -> Floats:

@@ -11,6 +11,7 @@ band; where so few clicks or orders are due that there may be none, a share of i
 `SCALE` widens or narrows it by what held in the back-test (`benchmarks/bands.py`; figures in docs/predictors.md).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,87 @@ class Band:
     cv: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Single units over the hours of an outlook, before they are summed to groups; arrays are (n_units, n_hours).
+
+    Attributes
+    ----------
+    outlook
+        Hours to come; orders and gmv are final ones.
+    clicks, spend
+        Expected at the bids in force.
+    steep_clicks, steep_spend
+        Change of the same with a market that is dearer, per unit of the logarithm of its price.
+    """
+
+    outlook: Outlook
+    clicks: Floats
+    spend: Floats
+    steep_clicks: Floats
+    steep_spend: Floats
+
+    @classmethod
+    def of(cls, outlook: Outlook, bids: Floats) -> "Stretch":
+        """Stretch at (n_units, n_hours) bids to be in force; 0 = none."""
+        clicks, spend, steep_clicks, steep_spend = (np.empty(bids.shape) for _ in range(4))
+        for h in range(bids.shape[1]):
+            table = outlook.at(h)
+            here = table.expected(bids[:, h])
+            clicks[:, h], spend[:, h] = here["clicks"], here["spend"]
+            # a market 5 % dearer is a bid 5 % lower at prices 5 % higher
+            there = table.expected(bids[:, h] / 1.05)
+            steep_clicks[:, h] = (there["clicks"].to_numpy() - clicks[:, h]) / 0.05
+            steep_spend[:, h] = (there["spend"].to_numpy() * 1.05 - spend[:, h]) / 0.05
+        return cls(outlook, clicks, spend, steep_clicks, steep_spend)
+
+    def bands(self, group: Ints | None = None, figures: Sequence[str] = FIGURES) -> dict[str, Band]:
+        """Bands of `figures`; `group` (n_units,) is the position of each unit's group, ``None`` = all in one."""
+        outlook, clicks, spend = self.outlook, self.clicks, self.spend
+        steep_clicks, steep_spend = self.steep_clicks, self.steep_spend
+        n, hours = clicks.shape
+        where = np.zeros(n, np.int64) if group is None else group
+        n_groups = int(where.max(initial=0)) + 1
+        orders = clicks * outlook.cvr.mean[:, None] * outlook.value
+        worth = np.divide(outlook.click_value, outlook.cvr.mean, out=np.zeros(n), where=outlook.cvr.mean > 0)
+        volume = outlook.common_volume_cv if outlook.common_volume_cv is not None else np.full(hours, 0.2)
+        price = outlook.common_price_cv if outlook.common_price_cv is not None else np.full(hours, 0.1)
+        price = np.hypot(price, MARKET_SD)
+        own_volume = np.sqrt(np.maximum(outlook.volume_cv**2 - volume[0] ** 2 - HOUR_SD**2, 0.02**2))
+        value_cv = outlook.common_value_cv
+        bands: dict[str, Band] = {}
+        for name in figures:
+            if name == "spend":
+                mean, steep, unit, single = spend, steep_spend, np.ones(n), PRICE_SD
+                own = own_volume
+            else:
+                unit = {"clicks": np.ones(n), "orders": np.ones(n), "gmv": worth}[name]
+                mean = (clicks if name == "clicks" else orders) * unit[:, None]
+                rate = outlook.cvr.mean[:, None] * outlook.value * unit[:, None]
+                steep = steep_clicks * (1.0 if name == "clicks" else rate)
+                single = BASKET_SD if name == "gmv" else 0.0
+                own = own_volume if name == "clicks" else np.hypot(own_volume, outlook.click_value_cv)
+            total = summed(where, mean.sum(1), n_groups)
+            safe = np.maximum(total, 1e-12)
+            shared = summed(where, (mean * volume).sum(1), n_groups) / safe
+            market = summed(where, (steep * price).sum(1), n_groups) / safe
+            value = 0.0 if name in ("spend", "clicks") else value_cv
+            own_part = summed(where, (mean.sum(1) * own) ** 2, n_groups) / safe**2
+            # one click of spend costs its average price, one order brings its worth
+            size = (
+                np.divide(spend.sum(1), clicks.sum(1), out=np.zeros(n), where=clicks.sum(1) > 0)
+                if name == "spend"
+                else unit
+            )
+            counting = summed(where, mean.sum(1) * size, n_groups) * (1 + single**2) / safe**2
+            rough = summed(where, ((mean * HOUR_SD) ** 2).sum(1), n_groups) / safe**2
+            cv = SCALE[name] * np.sqrt(shared**2 + market**2 + value**2 + own_part + counting + rough)
+            events = summed(where, (clicks if name in ("spend", "clicks") else orders).sum(1), n_groups)
+            low, high = few_band(total, cv, events)
+            bands[name] = Band(total, low, high, cv)
+        return bands
+
+
 def ahead(outlook: Outlook, bids: Floats, group: Ints | None = None) -> dict[str, Band]:
     """Bands of `FIGURES` over the hours of an outlook.
 
@@ -51,56 +133,7 @@ def ahead(outlook: Outlook, bids: Floats, group: Ints | None = None) -> dict[str
     group
         (n_units,) position of each unit's group; ``None`` = all in one.
     """
-    n, hours = bids.shape
-    where = np.zeros(n, np.int64) if group is None else group
-    n_groups = int(where.max(initial=0)) + 1
-    clicks, spend, steep_clicks, steep_spend = (np.empty((n, hours)) for _ in range(4))
-    for h in range(hours):
-        table = outlook.at(h)
-        here = table.expected(bids[:, h])
-        clicks[:, h], spend[:, h] = here["clicks"], here["spend"]
-        # a market 5 % dearer is a bid 5 % lower at prices 5 % higher
-        there = table.expected(bids[:, h] / 1.05)
-        steep_clicks[:, h] = (there["clicks"].to_numpy() - clicks[:, h]) / 0.05
-        steep_spend[:, h] = (there["spend"].to_numpy() * 1.05 - spend[:, h]) / 0.05
-    orders = clicks * outlook.cvr.mean[:, None] * outlook.value
-    worth = np.divide(outlook.click_value, outlook.cvr.mean, out=np.zeros(n), where=outlook.cvr.mean > 0)
-    volume = outlook.common_volume_cv if outlook.common_volume_cv is not None else np.full(hours, 0.2)
-    price = outlook.common_price_cv if outlook.common_price_cv is not None else np.full(hours, 0.1)
-    price = np.hypot(price, MARKET_SD)
-    own_volume = np.sqrt(np.maximum(outlook.volume_cv**2 - volume[0] ** 2 - HOUR_SD**2, 0.02**2))
-    value_cv = outlook.common_value_cv
-    bands: dict[str, Band] = {}
-    for name in FIGURES:
-        if name == "spend":
-            mean, steep, unit, single = spend, steep_spend, np.ones(n), PRICE_SD
-            own = own_volume
-        else:
-            unit = {"clicks": np.ones(n), "orders": np.ones(n), "gmv": worth}[name]
-            mean = (clicks if name == "clicks" else orders) * unit[:, None]
-            rate = outlook.cvr.mean[:, None] * outlook.value * unit[:, None]
-            steep = steep_clicks * (1.0 if name == "clicks" else rate)
-            single = BASKET_SD if name == "gmv" else 0.0
-            own = own_volume if name == "clicks" else np.hypot(own_volume, outlook.click_value_cv)
-        total = summed(where, mean.sum(1), n_groups)
-        safe = np.maximum(total, 1e-12)
-        shared = summed(where, (mean * volume).sum(1), n_groups) / safe
-        market = summed(where, (steep * price).sum(1), n_groups) / safe
-        value = 0.0 if name in ("spend", "clicks") else value_cv
-        own_part = summed(where, (mean.sum(1) * own) ** 2, n_groups) / safe**2
-        # one click of spend costs its average price, one order brings its worth
-        size = (
-            np.divide(spend.sum(1), clicks.sum(1), out=np.zeros(n), where=clicks.sum(1) > 0)
-            if name == "spend"
-            else unit
-        )
-        counting = summed(where, mean.sum(1) * size, n_groups) * (1 + single**2) / safe**2
-        rough = summed(where, ((mean * HOUR_SD) ** 2).sum(1), n_groups) / safe**2
-        cv = SCALE[name] * np.sqrt(shared**2 + market**2 + value**2 + own_part + counting + rough)
-        events = summed(where, (clicks if name in ("spend", "clicks") else orders).sum(1), n_groups)
-        low, high = few_band(total, cv, events)
-        bands[name] = Band(total, low, high, cv)
-    return bands
+    return Stretch.of(outlook, bids).bands(group)
 
 
 def few_band(mean: Floats, cv: Floats, events: Floats, share: float = 0.8) -> tuple[Floats, Floats]:

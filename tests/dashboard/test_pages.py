@@ -16,7 +16,9 @@ from domain.errors import ConfigError
 from domain.goals import Target, TargetKind
 from domain.plans import DecisionState
 from domain.time import FixedClock, Hour
+from engine.champions import FitBook
 from engine.hourly import run_hour
+from predictors.champion import Verdict
 
 ADDRESSES = list(PAGES)
 STRANGE = ("<script>alert(1)</script>", "=cmd()|' /C calc'!A0", "![x](http://evil.example/x.png)")
@@ -345,3 +347,25 @@ def test_profit_needs_a_margin_and_follows_from_it(page: Open) -> None:
     told = float(after.split()[0].replace(",", "").replace("−", "-"))
     assert told == pytest.approx(0.4 * sums["Sales from ads"] - sums["Spent on ads"], abs=1.0)
     assert any("break-even is 2.50" in t for t in texts(test))
+
+
+def test_what_the_nights_found_is_shown_and_a_damaged_book_is_said(
+    page: Open, workspace: Workspace, next_hour: Hour
+) -> None:
+    assert any("No night has tried a fit yet" in t for t in texts(page("cost-stability")))
+    book = FitBook.of(workspace.home, "shop")
+    for k, promoted in enumerate((True, True, False)):
+        until = next_hour.start - timedelta(days=5 - k)
+        alarms = (f"clicks of {STRANGE[0]} came to 900",) if k == 1 else ()
+        verdict = Verdict(promoted, f"reason {k}", None if k == 0 else 1.25, 1.2, 0.01, 300.0, alarms, 0.75, 8)
+        book.enter(until + timedelta(days=2), until, verdict)
+    test = page("cost-stability")
+    assert not test.exception
+    table = next(d.value for d in test.dataframe if "held" in d.value.columns)
+    assert table["state"].to_list() == ["turned down", "champion", "earlier champion"]
+    assert table["held"].to_list() == ["75 % of 8"] * 3
+    words = texts(test)
+    assert any("75 % of 24 bands held" in t and "1 alarm" in t for t in words)
+    assert any("900" in t and "<script>" not in t for t in words)
+    book.path.write_text("{", encoding="utf-8")
+    assert any("damaged" in t for t in texts(page("cost-stability")))

@@ -40,6 +40,12 @@ def test_each_night_tries_one_fit_and_hours_use_the_champion(days) -> None:
     known = workspace.asof("north").at(nights[-1])
     used = fitted(SteadyModel(), known, book)
     assert used.cvr.rate != SteadyModel().fit(known).cvr.rate
+    # what the nights counted is in the book, and an earlier look at it shows the fits of then
+    assert [(f.coverage, f.bands) for f in book.fits()] == [(v.coverage, v.bands) for v in tried]
+    assert all(f.bands > 0 and 0 <= (f.coverage or 0.0) <= 1 for f in book.fits())
+    then = book.fits(book.fits()[1].tried_at)
+    assert [f.until for f in then] == [f.until for f in book.fits()[:2]]
+    assert [f.state for f in then].count("champion") == 1
     # a person goes back: then being newer is not enough for a while
     before = [e["until"] for e in book.history() if e["action"] == "promote"]
     assert len(before) >= 2

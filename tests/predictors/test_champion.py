@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from domain.errors import InsufficientHistory
-from predictors import SteadyModel
+from predictors import SteadyModel, day_ahead
 from predictors.champion import challenge, fit_until
 
 BEGIN, DAY = 72, 24
@@ -102,3 +102,53 @@ def test_a_day_without_clicks_judges_nobody(told):
     empty = replace(after, performance=after.performance.with_columns(clicks=pl.lit(0.0)))
     with pytest.raises(InsufficientHistory, match="nothing to judge by"):
         challenge(SteadyModel(calendar=world.calendar), before, empty, hours, None)
+
+
+@pytest.fixture(scope="module")
+def bands_held(worlds):
+    """Share of 80 % bands that held over three days of each of ten accounts, and how many there were."""
+
+    def count(**options):
+        tried = []
+        for seed in range(100, 110):
+            world = worlds(seed, n=25, jump=0.0, **options)
+            for begin in (24, 48, 72):
+                before, after = world.known(begin), world.known(begin + 2 * DAY - 1)
+                hours = world.ahead(begin)[:DAY]
+                tried.append(challenge(SteadyModel(calendar=world.calendar), before, after, hours, None))
+        bands = sum(v.bands for v in tried)
+        return sum((v.coverage or 0.0) * v.bands for v in tried) / max(bands, 1), bands
+
+    return count
+
+
+@pytest.mark.parametrize("clicks", [0.2, 2.0])
+def test_bands_of_an_honest_forecast_hold_and_half_as_wide_ones_show_it(bands_held, clicks, monkeypatch):
+    held, bands = bands_held(clicks_per_hour=clicks)
+    assert bands > 250
+    assert 0.7 < held < 0.95
+    for name, scale in tuple(day_ahead.SCALE.items()):
+        monkeypatch.setitem(day_ahead.SCALE, name, scale / 2)
+    narrow, _ = bands_held(clicks_per_hour=clicks)
+    assert narrow < held - 0.2
+    assert narrow < 0.65
+
+
+def test_each_campaign_far_from_its_forecast_costs_its_two_bands(told):
+    before, after, hours, world = told
+    model = SteadyModel(calendar=world.calendar)
+    plain = challenge(model, before, after, hours, None)
+    assert plain.bands == 10
+    assert plain.coverage == 1.0  # of this seed
+    for many in (1, 3):
+        flood = pl.when(pl.col("unit") % 5 < many).then(20.0).otherwise(1.0)
+        rows = after.performance.with_columns(pl.col("clicks", "spend") * flood)
+        found = challenge(model, before, replace(after, performance=rows), hours, None)
+        assert (found.coverage, found.bands) == (1 - many / 5, 10)
+
+
+def test_campaigns_of_hardly_a_click_are_not_counted(worlds):
+    world = worlds(3, n=10, clicks_per_hour=0.02)
+    model, hours = SteadyModel(calendar=world.calendar), world.ahead(BEGIN)[:DAY]
+    found = challenge(model, world.known(BEGIN), world.known(BEGIN + 2 * DAY - 1), hours, None)
+    assert (found.coverage, found.bands) == (None, 0)
