@@ -1,6 +1,6 @@
 """Entry point: the command tree, and one place where every error becomes words instead of a traceback.
 
-Exit status: 0 done, 1 something was refused or failed, 2 a wrong call, 3 an error of SteadyBid itself.
+Exit status: 0 done, 1 something was refused or failed, 2 a wrong call, 3 an error of SteadyBid itself, 130 stopped by Ctrl-C.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 import typer.exceptions
@@ -32,6 +32,9 @@ from cli import (
 from cli.output import make_writable
 from domain.errors import ConfigError, SteadyBidError
 
+#: Exit status after Ctrl-C, as shells have it.
+INTERRUPTED = 130
+
 
 class _Commands(TyperGroup):
     """Command group that turns errors into one clear line and an exit status."""
@@ -51,12 +54,12 @@ class _Commands(TyperGroup):
         make_writable()
         try:
             status = super().main(args=list(args) if args is not None else None, **kwargs)
-            sys.exit(status if isinstance(status, int) else 0)
+            _leave(status if isinstance(status, int) else 0)
         except typer.Exit as leave:
-            sys.exit(leave.exit_code)
+            _leave(leave.exit_code)
         except typer.Abort:
             sys.stderr.write("stopped\n")
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         except typer.exceptions.TyperException as wrong:
             show = getattr(wrong, "show", None)
             _ = show() if callable(show) else sys.stderr.write(f"steadybid: {wrong}\n")
@@ -69,7 +72,7 @@ class _Commands(TyperGroup):
             sys.exit(1)
         except KeyboardInterrupt:
             sys.stderr.write("stopped\n")
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         except OSError as refused:
             _stop_writing()
             where = f" {refused.filename}" if refused.filename else ""
@@ -87,6 +90,12 @@ class _Commands(TyperGroup):
                 f"This is an error of SteadyBid itself. {_kept_trace()}; please report it with that file\n"
             )
             sys.exit(3)
+
+
+def _leave(status: int) -> NoReturn:
+    if status == INTERRUPTED:
+        sys.stderr.write("stopped\n")
+    sys.exit(status)
 
 
 def _stop_writing() -> None:

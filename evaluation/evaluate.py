@@ -6,17 +6,17 @@ made again, so an evaluation that was stopped goes on where it was.
 
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from domain.errors import ConfigError
+from evaluation.crew import crew, unheard
 from evaluation.results import RunResult, to_json
-from evaluation.simulate import ALL_POLICIES, ONE_THREAD, environment, run
+from evaluation.simulate import ALL_POLICIES, run
 from market import Scenario, fingerprint, load_scenario
 from market.scenario import SHIPPED
 
@@ -113,18 +113,15 @@ def _make(
         for task in open_ones:
             yield task, record_of(task, worlds[task.scenario])
         return
-    context = multiprocessing.get_context("spawn")
-    with environment(ONE_THREAD), ProcessPoolExecutor(workers, mp_context=context) as pool:
-        # Seeds of a policy go to whoever is free; results come as they are ready.
-        running = {pool.submit(record_of, task, worlds[task.scenario]): task for task in open_ones}
-        try:
-            while running:
-                ready, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    yield running.pop(future), future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with crew(workers) as (pool, _):
+        with unheard():
+            # Seeds of a policy go to whoever is free; results come as they are ready.
+            running = {pool.submit(record_of, task, worlds[task.scenario]): task for task in open_ones}
+        while running:
+            # Not without end: the data frames' own handler restarts a wait that a Ctrl-C interrupts.
+            ready, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield running.pop(future), future.result()
 
 
 def record_of(task: Task, scenario: Scenario) -> dict[str, Any]:

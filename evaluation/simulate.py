@@ -1,19 +1,15 @@
 """Runs policies in the simulated market, hour by hour, through the very cycle that live accounts use."""
 
-import multiprocessing
-import os
 import queue as queues
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from typing import Any
 
 from domain.errors import ConfigError
 from domain.plans import Action
 from engine.cycle import run_cycle
+from evaluation.crew import crew, unheard
 from evaluation.desks import POLICIES, desk_for
 from evaluation.keep import Tape
 from evaluation.metrics import Figures, measure
@@ -30,9 +26,6 @@ ALL_POLICIES = (*POLICIES, *ORACLES)
 
 #: Called after each hour with (policy, seed, hours done, hours in all).
 Progress = Callable[[str, int, int, int], None]
-
-#: Tables here are small: more threads only fight over the cores that other runs use.
-ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 def setting_of(scenario: Scenario) -> Setting:
@@ -169,23 +162,11 @@ def simulate(
     ]
     if jobs <= 1 or len(tasks) == 1:
         return [run(scenario, p, seed, progress, keep=kept, regret=split_up) for p, seed, kept, split_up in tasks]
-    context = multiprocessing.get_context("spawn")
-    news: Any = context.Queue()
-    others = set(multiprocessing.active_children())
-    with (
-        environment(ONE_THREAD),
-        ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_listen, initargs=(news,)) as pool,
-    ):
-        with _deaf_to_ctrl_c():
+    with crew(min(jobs, len(tasks)), _listen) as (pool, news):
+        with unheard():
             futures = [pool.submit(_run, scenario, *task) for task in tasks]
-        try:
-            _follow(futures, news, progress)
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()  # nobody waits for a run whose result nobody wants
-            raise
+        _follow(futures, news, progress)
+        return [future.result() for future in futures]
 
 
 def _follow(futures: list[Future[RunResult]], news: Any, progress: Progress | None) -> None:
@@ -219,31 +200,3 @@ def _listen(news: Any) -> None:
 
 def _run(scenario: Scenario, policy: str, seed: int, keep: bool, regret: bool) -> RunResult:
     return run(scenario, policy, seed, lambda *told: _news.put(told), keep=keep, regret=regret)
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that are started here ignore Ctrl-C: whoever started them ends them, without a word."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say what signals do, and only it hears of Ctrl-C
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables that processes inherit, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
