@@ -13,6 +13,15 @@ IDLE = 0.3
 
 
 @njit(cache=True)
+def _log_units(log_rest, own_slope, level):
+    """Log of charged units in the rest under one hypothesis, whose own levels are (n_own,)."""
+    total = log_rest
+    for c in range(level.size):
+        total += own_slope[c] * level[c]
+    return total
+
+
+@njit(cache=True)
 def log_bid_for(log_money, log_units, log_price, s, first_price, most):
     """Log bid at which `units` opportunities cost `money`; at most `most` spreads over the price."""
     left = log_money - log_units - log_price
@@ -49,9 +58,7 @@ def bids_for(weight, log_price, spread, level, log_rest, own_slope, log_money, f
             w = weight[k, j]
             if w < 1e-5:
                 continue
-            units = log_rest
-            for c in range(level.shape[2]):
-                units += own_slope[c] * level[k, j, c]
+            units = _log_units(log_rest, own_slope, level[k, j])
             b = log_bid_for(log_money, units, log_price[j], spread[k], first_price, most)
             low[n], high[n], chance[n] = b, b, w
             if b >= log_price[j] + most * spread[k] - 1e-9:
@@ -91,10 +98,7 @@ def rest_at(weight, log_price, spread, level, log_rest, own_slope, log_bid, firs
             w = weight[k, j]
             if w < 1e-7:
                 continue
-            total = log_rest
-            for c in range(level.shape[2]):
-                total += own_slope[c] * level[k, j, c]
-            n = math.exp(min(total, 60.0))
+            n = math.exp(min(_log_units(log_rest, own_slope, level[k, j]), 60.0))
             z = (log_bid - log_price[j]) / s
             won = n * cdf(z)
             paid = won * bid if first_price else n * math.exp(log_price[j] + 0.5 * s * s) * cdf(z - s)

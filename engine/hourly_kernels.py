@@ -66,6 +66,14 @@ def expected_volume(log_bid, log_price, spread, level, base, out):
 
 
 @njit(cache=True)
+def _scale(weight, total):
+    """Divide all weights by their total, in place."""
+    for k in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            weight[k, j] /= total
+
+
+@njit(cache=True)
 def weigh_volume(weight, volume, seen, variance, burst_variance, chance):
     """Multiply weights by the likelihood of the volume seen; returns (sum, mean innovation, share of a burst, mean slope).
 
@@ -94,9 +102,7 @@ def weigh_volume(weight, volume, seen, variance, burst_variance, chance):
             burst += w * l1
             error += both * miss
             slope += both * h
-    for k in range(n_s):
-        for j in range(n_x):
-            weight[k, j] /= total
+    _scale(weight, total)
     return total, error / total, burst / total, slope / total
 
 
@@ -121,9 +127,7 @@ def weigh_price(weight, log_price, spread, log_bid, log_paid, units, misfit):
             w *= math.exp(-3.0 * math.log1p(miss * miss / (5.0 * v))) / math.sqrt(v) + 1e-200
             weight[k, j] = w
             total += w
-    for k in range(n_s):
-        for j in range(n_x):
-            weight[k, j] /= total
+    _scale(weight, total)
     return total
 
 
