@@ -44,7 +44,7 @@ class Account:
     @property
     def value_level(self) -> ValueLevel:
         """Evidence on the day's factor, its centre moved by how today's values differ from those of past days."""
-        return replace(self._level, centre=self._habit.centre(self._shift.mean))
+        return replace(self._level, centre=self._habit.centre(self._shift.mean), usual_sd=self._habit.sd)
 
     def remaining(self, told: float | None) -> float:
         """Money left, as the exchange tells it (it knows best), else as the logs do."""

@@ -15,36 +15,38 @@ from typing import Any
 import numpy as np
 
 from domain.auctions import Day, TargetMode, TickLog
-from domain.errors import ConfigError, InvalidPlan, NotFitted, SteadyBidError
+from domain.errors import NotFitted, SteadyBidError
 from domain.goals import Objective
 from domain.outlook import Auction
 from domain.tables import Floats
 from engine.auction_account import Account
-from engine.auction_counts import Places, Scale
+from engine.auction_counts import Scale
 from engine.auction_goal import Choice, Program, choose
 from engine.auction_input import (
     AUCTIONS,
     OBJECTIVES,
     check_sds,
+    check_terms,
+    check_tick,
     consistent,
     log_from,
-    logs_of,
     named,
-    number,
     usable_values,
 )
 from engine.auction_kernels import load_kernels
 from engine.auction_outlook import Ahead
+from engine.auction_past import Past
 from engine.auction_probe import Probe
-from engine.auction_profile import Profile, make_profile, typical_price
 from engine.auction_report import AuctionState, state_of
 from engine.auction_response import response
 from engine.auction_shade import ladder, shade
 from engine.auction_shown import Shown
-from engine.auction_value import ValueHabit
 
 #: Without past days: what the score of a whole day may be off by in forecast, where going beyond a soft target is asked.
 COLD_DOUBT = 0.15
+#: With past days: how many of its errors the value level may lie above its mean for a soft plan to keep within bounds.
+#: A cost 5 % over a soft target costs a point or two of the score, 5 % under it ten. Without them prices are in doubt as well.
+LEAN = 0.5
 
 
 class AuctionBidder:
@@ -70,10 +72,8 @@ class AuctionBidder:
         self.auction = named(AUCTIONS, auction, "auction")
         self.target_mode = named({m.value: m for m in TargetMode}, target_mode, "target_mode")
         self._first_price = self.auction is Auction.FIRST_PRICE
-        self._scale: Scale | None = None
-        self._profile: Profile | None = None
-        self._past_places: Places | None = None
-        self._habit = ValueHabit()
+        self._events = self.objective is not Objective.GMV
+        self._past = Past()
         self._running = False
         self._state: AuctionState | None = None
 
@@ -84,41 +84,20 @@ class AuctionBidder:
 
         Without ``daily`` they are stretches of ticks as long as those to come, but no days: only levels are learned, no shape.
         """
-        logs = logs_of(days)
-        if not logs:
-            return self
-        values = np.concatenate([log.values[:: max(1, log.n // 500)] for log in logs])
-        typical, _ = typical_price(logs)
-        if typical is None:
-            return self  # nothing was won and no price told: as good as no days
-        scale = Scale.around(values, typical)
-        places = Places(self._first_price)
-        self._profile = make_profile(days, scale, places, self._first_price, daily)
-        self._scale, self._past_places = scale, places
-        usual = self._profile.log_value if self._profile else None
-        self._habit = ValueHabit.of_days(days, usual, events=self.objective is not Objective.GMV)
-        self._running = False
+        past = Past.of_days(days, first_price=self._first_price, events=self._events, daily=daily)
+        if past is not None:
+            self._past, self._running = past, False
         return self
 
     # ------------------------------------------------------------------ the day
 
     def reset(self, budget: float, target: float | None = None, n_ticks: int = 48) -> "AuctionBidder":
         """Start a day with a budget (account currency), a target (CPA, CPC or ROI by objective) or none, and its ticks."""
-        budget = number(budget)
-        if not (np.isfinite(budget) and budget >= 0):
-            raise ConfigError(f"budget of {budget}: write an amount of account currency, 0 or more")
-        target = None if target is None else number(target)
-        if target is not None and not (np.isfinite(target) and target > 0):
-            raise ConfigError(f"target of {target}: write a positive {self._target_name}, or None for the budget alone")
-        n = number(n_ticks)
-        if not 1 <= n <= 100_000 or n != np.floor(n):
-            raise ConfigError(f"n_ticks of {n_ticks}: write the whole number of ticks in the day")
-        self._budget, self._n = budget, int(n)
+        self._budget, target, self._n = check_terms(budget, target, n_ticks, self.objective)
         self._kappa = None if target is None else (1.0 / target if self.objective is Objective.GMV else target)
-        self._shown = Shown(self._n, self._first_price, self._scale, self._profile, self._past_places)
-        usual = self._profile.log_value if self._profile is not None else None
-        events = self.objective is not Objective.GMV
-        self._account = Account(budget, self._n, self._habit, usual, events=events)
+        past = self._past
+        self._shown = Shown(self._n, self._first_price, past.scale, past.profile, past.places)
+        self._account = Account(self._budget, self._n, past.habit, past.log_value, events=self._events)
         self._last: tuple[int, Floats, Floats, float] | None = None  # tick, values, bids, remaining before it
         self._price: float | None = None
         self._probe = Probe()
@@ -129,10 +108,6 @@ class AuctionBidder:
         self._state = None
         load_kernels()
         return self
-
-    @property
-    def _target_name(self) -> str:
-        return {Objective.ORDERS: "CPA", Objective.CLICKS: "CPC", Objective.GMV: "ROI"}[self.objective]
 
     @property
     def state(self) -> AuctionState:
@@ -169,7 +144,7 @@ class AuctionBidder:
         """
         if not self._running:
             raise NotFitted("no day was started; call reset(budget, target, n_ticks) first")
-        tick = self._checked_tick(tick)
+        tick = check_tick(tick, self._n, None if self._last is None else self._last[0], self._notes)
         told, usable = usable_values(values, self.objective, self._notes)
         check_sds(value_sds, told.size, self._notes)
         self._learn(observed)
@@ -198,10 +173,11 @@ class AuctionBidder:
         ahead = shown.ahead(tick)
         try:
             program = self._program(ahead, scale)
-            doubt = COLD_DOUBT * (self._n - tick) / self._n if self._profile is None else 0.0
+            cold = self._past.profile is None
+            doubt = COLD_DOUBT * (self._n - tick) / self._n if cold else 0.0
             choice = choose(
                 program, self._account.bought, remaining, self._kappa, self.target_mode, self._account.value_level,
-                self._beyond, doubt,
+                self._beyond, doubt, 0.0 if cold else LEAN,
             )  # fmt: skip
             self._beyond = choice.beyond
         except (SteadyBidError, ArithmeticError, ValueError) as failed:
@@ -253,22 +229,6 @@ class AuctionBidder:
         log = consistent(log, tick, worth, bids, self._notes)
         self._account.add(log)
         self._shown.learn(tick, log, before, self._price)
-
-    # ------------------------------------------------------------------ checks
-
-    def _checked_tick(self, raw: Any) -> int:
-        told = number(raw)
-        if not 0 <= told <= self._n or told != np.floor(told):
-            raise InvalidPlan(f"tick {raw}: the day has the ticks 0 to {self._n - 1}; call reset for a new day")
-        tick = int(told)
-        if tick == self._n:
-            self._notes.append(f"tick {tick} lies behind the day's last one and is treated as it")
-            tick = self._n - 1
-        if self._last is not None and tick < self._last[0]:
-            raise InvalidPlan(f"tick {tick} after tick {self._last[0]}: ticks come in order; call reset for a new day")
-        if self._last is not None and tick > self._last[0] + 1:
-            self._notes.append(f"ticks {self._last[0] + 1} to {tick - 1} are missing")
-        return tick
 
     # ------------------------------------------------------------------ telling
 

@@ -6,9 +6,10 @@ spend C, the most value V(C) that it can buy, its price and its bids. The target
 
     hard    the largest C with (C0 + C) / kappa <= L (V0 + V(C)), in the mean; and more than SLACK over target has a chance of at
             most RISK, both by what was truly bought and by what is counted: n0 + Poisson
-    soft    max E_L[ score(L (V0 + V(C)), C0 + C) ] among plans that go over target by at most OVERSHOOT; beyond them only
-            where the best plan of all is better by CLEARLY: where few auctions are as cheap as the target, V (kappa V / C)^2
-            goes on rising past it (V' C / V > 2/3), often to several times the value
+    soft    max E_L[ score(L (V0 + V(C)), C0 + C) ] among plans that go over target by at most OVERSHOOT, L taken `lean`
+            of its errors above its mean; beyond them only where the best plan of all is better by CLEARLY: where few
+            auctions are as cheap as the target, V (kappa V / C)^2 goes on rising past it (V' C / V > 2/3), often to
+            several times the value
 """
 
 from collections.abc import Callable
@@ -25,14 +26,14 @@ from domain.problem import Problem, RowKind, Rows, Solution
 from domain.tables import Bools, Floats
 from engine.auction_value import ValueLevel
 
-#: Spend and value of plans (as believed) -> whether each is admissible, and how good it is.
-Judge = Callable[[Floats, Floats], tuple[Bools, Floats]]
+#: Spend and value of plans (as believed) -> whether each is admissible, the same at hopeful values, and how good it is.
+Judge = Callable[[Floats, Floats], tuple[Bools, Bools, Floats]]
 
 #: How far a soft plan may go over target; what a hard one may, and with how many standard errors to spare.
 OVERSHOOT = 0.05
 #: By how much the score of a soft plan beyond that must be better, in a day that has not turned to one and in one that has.
 #: The doubt about what lies ahead comes on top: money spent beyond the target does not come back, money kept can still go there.
-CLEARLY, STILL = 0.08, 0.02
+CLEARLY, STILL = 0.07, 0.02
 #: How much of that doubt a plan beyond the target gives away of its score to spend less: the score is flat near its best.
 SPARE = 0.3
 SLACK, TRUE_Z, COUNTED_Z = 0.10, 1.75, 0.5
@@ -140,11 +141,13 @@ def choose(
     level: ValueLevel,
     beyond: bool = False,
     doubt: float = 0.0,
+    lean: float = 0.0,
 ) -> Choice:
     """Choose how much of what lies ahead to buy; raises what the solver raises.
 
     ``beyond`` tells that the last plan went beyond a soft target: plans do not turn back for a trifle.
-    ``doubt`` is how far the score of a plan may be off.
+    ``doubt`` is how far the score of a plan may be off. A soft plan's bound on cost holds with the value level `lean` of its
+    errors above its mean: values that turn out higher than believed leave much unbought, lower ones cost little score.
     """
     most = min(remaining, program.most)
     if most <= 0:
@@ -152,9 +155,9 @@ def choose(
     plenty = program.most <= remaining * (1 + 1e-9)
     if kappa is None:
         return program.choice(program.at(most), "none" if plenty else "budget")
-    judge = _soft(bought, kappa, level) if mode is TargetMode.SOFT else _hard(bought, kappa, level)
+    judge = _soft(bought, kappa, level, lean) if mode is TargetMode.SOFT else _hard(bought, kappa, level)
     spend, value = program.vertices(most)
-    fits, marks = judge(spend, value)
+    fits, hoped, marks = judge(spend, value)
     reachable = bool(fits.any())
     if not reachable:  # what makes the day's ratio best, and of that the most
         ratios = (bought.spend + spend) / np.maximum(bought.due + value, 1e-300)
@@ -168,23 +171,30 @@ def choose(
         far = bool(marks[best] < (1 - min(clearly, 0.5)) * marks[top])
         if far:  # of plans as good, the one that spends least: it keeps more to choose from
             best = int(np.argmax(marks >= (1 - SPARE * doubt) * marks[top]))
+        elif reachable:
+            best = int(np.argmax(np.where(hoped, marks, -np.inf)))
     if spend[best] >= 0.995 * most and (reachable or far):
         return replace(program.choice(program.at(most), "none" if plenty else "budget"), beyond=far)
     binding = "target" if reachable or far else "unreachable"
     return replace(program.choice(program.at(float(spend[best])), binding), beyond=far)
 
 
-def _soft(bought: Bought, kappa: float, level: ValueLevel) -> Judge:
+def _soft(bought: Bought, kappa: float, level: ValueLevel, lean: float) -> Judge:
     """Expected score of the day by spend and believed value of its rest, and whether the plan is admissible."""
     factor, p = level.posterior()
     keep = p > 2e-3
     factor, p = factor[keep], p[keep] / p[keep].sum()
     mean = float(p @ factor)
+    hoped = mean + lean * float(np.sqrt(max(float(p @ factor**2) - mean**2, 0.0)))
 
-    def judge(spend: Floats, value: Floats) -> tuple[Bools, Floats]:
+    def judge(spend: Floats, value: Floats) -> tuple[Bools, Bools, Floats]:
         whole, paid = bought.due + value, bought.spend + spend
-        fits = paid <= (1 + OVERSHOOT) * kappa * mean * whole
-        return fits, (p[:, None] * score(factor[:, None] * whole, paid, kappa)).sum(axis=0)
+        most = (1 + OVERSHOOT) * kappa * whole
+        return (
+            paid <= mean * most,
+            paid <= hoped * most,
+            (p[:, None] * score(factor[:, None] * whole, paid, kappa)).sum(axis=0),
+        )
 
     return judge
 
@@ -194,13 +204,13 @@ def _hard(bought: Bought, kappa: float, level: ValueLevel) -> Judge:
     mean, sd = level.mean_sd()
     spread = level.dispersion
 
-    def judge(spend: Floats, value: Floats) -> tuple[Bools, Floats]:
+    def judge(spend: Floats, value: Floats) -> tuple[Bools, Bools, Floats]:
         paid, whole = bought.spend + spend, bought.due + value
         true, counted = mean * whole, bought.came + mean * value
         true_sd, counted_sd = sd * whole, np.sqrt(spread * mean * value + (sd * value) ** 2)
         late = (1 + SLACK) * kappa
         fits = paid <= kappa * np.minimum(true, counted)
         fits &= paid <= late * np.minimum(true - TRUE_Z * true_sd, counted - COUNTED_Z * counted_sd)
-        return fits, value
+        return fits, fits, value
 
     return judge

@@ -40,6 +40,37 @@ def number(raw: Any) -> float:
     return float(found.reshape(())) if found.size == 1 else float("nan")
 
 
+def check_terms(budget: Any, target: Any, n_ticks: Any, objective: Objective) -> tuple[float, float | None, int]:
+    """Budget, target and number of ticks of a day; `ConfigError` where they make no sense."""
+    money = number(budget)
+    if not (np.isfinite(money) and money >= 0):
+        raise ConfigError(f"budget of {budget}: write an amount of account currency, 0 or more")
+    goal = None if target is None else number(target)
+    if goal is not None and not (np.isfinite(goal) and goal > 0):
+        name = {Objective.ORDERS: "CPA", Objective.CLICKS: "CPC", Objective.GMV: "ROI"}[objective]
+        raise ConfigError(f"target of {target}: write a positive {name}, or None for the budget alone")
+    n = number(n_ticks)
+    if not 1 <= n <= 100_000 or n != np.floor(n):
+        raise ConfigError(f"n_ticks of {n_ticks}: write the whole number of ticks in the day")
+    return money, goal, int(n)
+
+
+def check_tick(raw: Any, n_ticks: int, last: int | None, notes: list[str]) -> int:
+    """Number of a tick after the `last` one that was bid in; `InvalidPlan` where the day does not have it, or it lies behind."""
+    told = number(raw)
+    if not 0 <= told <= n_ticks or told != np.floor(told):
+        raise InvalidPlan(f"tick {raw}: the day has the ticks 0 to {n_ticks - 1}; call reset for a new day")
+    tick = int(told)
+    if tick == n_ticks:
+        notes.append(f"tick {tick} lies behind the day's last one and is treated as it")
+        tick = n_ticks - 1
+    if last is not None and tick < last:
+        raise InvalidPlan(f"tick {tick} after tick {last}: ticks come in order; call reset for a new day")
+    if last is not None and tick > last + 1:
+        notes.append(f"ticks {last + 1} to {tick - 1} are missing")
+    return tick
+
+
 def logs_of(days: Sequence[Day]) -> list[TickLog]:
     """Logs of past days that hold an auction; `InvalidPlan` where these are no days."""
     every = [log for day in _listed(days) if not isinstance(day, TickLog) for log in _listed(day)]

@@ -16,6 +16,8 @@ from domain.tables import Floats
 _GRID = np.linspace(-1.6, 1.6, 129)
 #: Spread of a day's factor, of a surprising day's, and the chance of one.
 USUAL_SD, WIDE_SD, WIDE_CHANCE = 0.07, 0.40, 0.05
+#: Spread of a day's factor around what past days and today's values say of it.
+TOLD_SD = 0.05
 #: Spread of an error that all days share, before past days tell: a few days that happened to lie on one side are no habit.
 HABIT_SD = 0.04
 #: How much of a day's shift of believed values is an error of the predictions, before past days tell; and its spread.
@@ -36,6 +38,8 @@ class ValueLevel:
         Sum of squares of single outcomes.
     events
         Whether outcomes are events, so that silence can be weighed too; amounts of money have no scale before the first.
+    usual_sd
+        Spread of the log factor around its centre, but for surprising days.
     """
 
     centre: float = 0.0
@@ -43,6 +47,7 @@ class ValueLevel:
     came: float = 0.0
     squares: float = 0.0
     events: bool = True
+    usual_sd: float = USUAL_SD
 
     def plus(self, due: float, came: float, squares: float) -> "ValueLevel":
         """With more evidence."""
@@ -60,7 +65,7 @@ class ValueLevel:
     def posterior(self) -> tuple[Floats, Floats]:
         """Factors and their probabilities."""
         off = _GRID - self.centre
-        usual = np.exp(-0.5 * (off / USUAL_SD) ** 2) / USUAL_SD
+        usual = np.exp(-0.5 * (off / self.usual_sd) ** 2) / self.usual_sd
         wide = np.exp(-0.5 * (off / WIDE_SD) ** 2) / WIDE_SD
         log_prior = np.log((1 - WIDE_CHANCE) * usual + WIDE_CHANCE * wide + 1e-300)
         if self.came > 0 or self.events:
@@ -114,10 +119,11 @@ class DayShift:
 
 @dataclass(frozen=True, slots=True)
 class ValueHabit:
-    """What past days say of a day's log factor: level - error_share x shift of its believed values."""
+    """What past days say of a day's log factor: level - error_share x shift of its believed values, usually within `sd`."""
 
     level: float = 0.0
     error_share: float = ERROR_SHARE
+    sd: float = USUAL_SD
 
     def centre(self, shift: float) -> float:
         """Log factor to expect."""
@@ -137,11 +143,11 @@ class ValueHabit:
             if day.came > 0:
                 factor = level - share * shift
                 # a day has an error of its own beside the one its values show
-                own = 1.0 + (0.05**2) * day.due / day.dispersion
+                own = 1.0 + TOLD_SD**2 * day.due / day.dispersion
                 log_p = log_p + (day.came * factor - day.due * np.exp(factor)) / (day.dispersion * own)
         p = np.exp(log_p - log_p.max())
         p /= p.sum()
-        return cls(float((p * level).sum()), float((p * share).sum()))
+        return cls(float((p * level).sum()), float((p * share).sum()), TOLD_SD)
 
     @classmethod
     def of_days(cls, days: Sequence[Day], usual: Floats | None, *, events: bool) -> "ValueHabit":

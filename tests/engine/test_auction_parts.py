@@ -52,6 +52,7 @@ def test_past_days_tell_how_much_of_a_shift_is_error() -> None:
 
     assert habit(1.0).error_share > 0.75
     assert habit(0.0).error_share < 0.35
+    assert habit(1.0).sd < ValueHabit().sd  # what days have in common is known, what is left of one is less
     shift = DayShift(np.zeros(4), 4)
     shift.note(0, np.full(100, np.exp(0.1)))
     assert ValueHabit(0.0, 1.0).centre(shift.mean) == pytest.approx(-0.1, abs=1e-9)
@@ -82,6 +83,24 @@ def test_a_soft_target_is_passed_only_where_the_score_says_so_clearly() -> None:
     loose = choose(program, Bought(), program.most, 2 * free.spend / free.value, TargetMode.SOFT, sure)
     assert loose.binding == "none"
     assert not loose.beyond
+
+
+def test_a_soft_plan_may_lean_on_the_doubt_of_its_values_and_not_further() -> None:
+    """Values that turn out higher than believed leave much unbought; lower ones cost little of a soft score."""
+    program = hyperbolic(1.9)
+    free = choose(program, Bought(), program.most, None, TargetMode.SOFT, ValueLevel())
+    kappa = 0.6 * free.spend / free.value
+
+    def over(level: ValueLevel, lean: float) -> float:
+        chosen = choose(program, Bought(), program.most, kappa, TargetMode.SOFT, level, lean=lean)
+        assert not chosen.beyond
+        return chosen.spend / (kappa * level.mean_sd()[0] * chosen.value)
+
+    unsure, sure = ValueLevel(usual_sd=0.05), ValueLevel().plus(1e7, 1e7, 1e7)
+    mean, sd = unsure.mean_sd()
+    assert over(unsure, 0.0) <= 1.05 * (1 + 1e-6)
+    assert over(unsure, 0.0) + 0.01 < over(unsure, 0.5) <= 1.05 * (1 + 0.5 * sd / mean) * (1 + 1e-6)
+    assert over(sure, 0.5) == pytest.approx(over(sure, 0.0), abs=0.01)
 
 
 def test_doubt_keeps_a_soft_plan_near_its_target_and_a_turned_day_does_not_turn_back_for_a_trifle() -> None:
