@@ -36,6 +36,8 @@ ONCE_GRID = (0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
 USUAL_LAG, LAG_SPREAD, ONCE_SPREAD = 18.0, 0.8, 1.0
 #: Relative spreads of units around the common ratio that are tried.
 SPREAD_GRID = tuple(float(x) for x in np.geomspace(0.05, 1.2, 16))
+#: Stands for a price of money of 0, where more is left than bids can spend: every click of any worth is wanted.
+FREE = 1e-200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Market:
     def totals(self, value: Floats, rest: Rest, theta: float) -> tuple[float, float, float]:
         """Expected (spend, gmv) of the rest, and the spend of the hour that is decided."""
         with np.errstate(divide="ignore"):
-            z = (np.log(value / self.median)[:, None] + np.log(rest.x / theta)) / self.spread[:, None]
+            z = (np.log(value / self.median)[:, None] + np.log(rest.x / max(theta, FREE))) / self.spread[:, None]
         per_click = self.median * np.exp(0.5 * self.spread**2)
         spend = (self.opportunities * per_click) @ ndtr(z - self.spread[:, None])
         gmv = (self.opportunities * value) @ ndtr(z)
@@ -121,7 +123,7 @@ class MpcReferencePolicy:
         theta, status = self._price(targets, market, rest, value, spent, gained)
         trim = self._trim(known, targets, spent)
         planned = market.totals(value, rest, theta)[2]
-        bids = value * rest.now_value / (theta * trim)
+        bids = value * rest.now_value / max(theta * trim, FREE)
         amount = np.minimum(np.where(np.arange(targets.amount.size) == 0, planned, targets.amount), targets.ceiling)
         own = replace(targets, amount=amount, theta=np.full(known.n_units, theta * trim), trim=trim, status=status)
         return stored(known, outlook, own, legal(bids, live, limits), "mpc_reference: the rest solved anew")

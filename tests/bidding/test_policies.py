@@ -18,6 +18,7 @@ from bidding import (
     ThetaPolicy,
     explain,
 )
+from bidding.policies import MpcReferencePolicy
 from bidding.policies.steadiness import Steadiness
 from bidding.policies.table import count_band
 from bidding.policies.theta import wanted_bids
@@ -106,6 +107,21 @@ def test_where_nothing_prices_money_bids_stand_at_the_end_of_their_tables(accoun
     known, outlook, targets = account_hour(np.random.default_rng(4), theta=0.0, live=np.ones(12))
     plan = ThetaPolicy().propose(known, outlook, targets, FREE)
     assert np.all(np.abs(_bids(plan) - outlook.bids[:, -1]) <= FREE.tick + 1e-9)
+
+
+def test_where_the_reference_has_more_money_than_bids_can_spend_the_cap_decides(account_hour) -> None:
+    rows = (replace(BUDGET, target=1e9),)
+    known, outlook, targets = account_hour(np.random.default_rng(12), live=np.ones(12), rows=rows)
+    priors = replace(known.priors, clicks_per_hour=np.full(12, 5.0), price_median=np.full(12, 0.8))
+    seventh = pl.int_range(pl.len()) == 7
+    units = known.units.with_columns(
+        pl.when(seventh).then(0.0).otherwise(pl.col(name)).alias(name) for name in ("price", "prior_order_value")
+    )
+    plan = MpcReferencePolicy().propose(replace(known, priors=priors, units=units), outlook, targets, FREE)
+    wanted = np.where(np.arange(12) == 7, 0.0, FREE.cap)  # a click of no worth is not wanted for any money
+    assert np.array_equal(_bids(plan), wanted)
+    assert plan.targets is not None
+    assert np.isfinite(plan.targets.amount).all()
 
 
 def test_an_unknown_live_bid_gets_advice_and_an_unknown_value_a_hold(account_hour) -> None:
