@@ -6,7 +6,7 @@ as those of the SQL store (tests/contracts).
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,7 @@ from domain.tables import (
     ARRIVALS,
     BIDS,
     BUDGETS,
+    CREDITS,
     GRAIN,
     PERFORMANCE,
     UNITS,
@@ -38,7 +39,15 @@ from domain.time import Hour
 
 _VALUES = ("hours", "impressions", "clicks", "spend", "orders", "gmv", "bid_cpc")
 _ORDERS, _GMV = _VALUES.index("orders"), _VALUES.index("gmv")
-_ARRIVAL_ORDER = ("learned_at", "start_utc", "unit", "orders", "gmv")
+_CLICKS, _SPEND = _VALUES.index("clicks"), _VALUES.index("spend")
+
+
+def _order(contract: Mapping[str, pl.DataType]) -> list[str]:
+    """Columns by which rows of a contract stand: time learned, start, unit, numbers."""
+    unit, start, learned, *numbers = contract
+    return [learned, start, unit, *numbers]
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -61,6 +70,45 @@ class _Batch:
         return self.block.astype(np.int64) * n_units + self.unit
 
 
+class _Steps:
+    """What versions added to those before, a table that grows at its end."""
+
+    def __init__(self, contract: Mapping[str, pl.DataType]) -> None:
+        self._contract, self._order = contract, _order(contract)
+        self._rows = empty(contract)
+        self._fresh: list[tuple[_Batch, NDArray[np.float64]]] = []
+
+    def take(self, batch: _Batch, added: NDArray[np.float64]) -> None:
+        """Note versions and what each added, (n_rows, 2); those that added nothing are left out."""
+        some = np.flatnonzero(added.any(axis=1))
+        if some.size:
+            self._fresh.append((batch.rows(some), added[some]))
+
+    def table(self, start: Ints, kept: NDArray[np.bool_] | None = None) -> pl.DataFrame:
+        """Rows of the contract; `start` in µs, and whether steps of a block are kept, are by block."""
+        if self._fresh:
+            batches, added = zip(*self._fresh, strict=True)
+            block = np.concatenate([b.block for b in batches])
+            mine = slice(None) if kept is None else kept[block]
+            numbers = np.concatenate(added)[mine]
+            fresh = pl.DataFrame(
+                [
+                    pl.Series(np.concatenate([b.unit for b in batches])[mine].astype(np.uint32)),
+                    _instants(start[block[mine]]),
+                    _instants(np.concatenate([b.learned for b in batches])[mine]),
+                    pl.Series(numbers[:, 0]),
+                    pl.Series(numbers[:, 1]),
+                ],
+                schema=list(self._contract),
+            ).sort(self._order)
+            before = self._rows
+            joined = pl.concat([before, fresh], rechunk=True)
+            later = not before.height or not fresh.height or fresh["learned_at"][0] > before["learned_at"][-1]
+            self._rows = joined if later else joined.sort(self._order)
+            self._fresh.clear()
+        return self._rows
+
+
 class _State:
     """What holds after some versions: columns (n_blocks, n_units) that grow by doubling."""
 
@@ -68,8 +116,8 @@ class _State:
         self._n_units = n_units
         self._values = np.full((len(_VALUES), 0, n_units), np.nan)
         self._learned = np.zeros((0, n_units), np.int64)
-        self._arrivals = empty(ARRIVALS)
-        self._fresh: list[tuple[_Batch, NDArray[np.float64]]] = []  # with orders and gmv that were added
+        self._arrivals = _Steps(ARRIVALS)
+        self._credits = _Steps(CREDITS)
         self.newest = np.iinfo(np.int64).min
 
     def in_order(self, batch: _Batch, n_blocks: int) -> bool:
@@ -87,9 +135,11 @@ class _State:
         self._values[:, batch.block, batch.unit] = batch.values.T
         self._learned[batch.block, batch.unit] = batch.learned
         added = batch.values[:, [_ORDERS, _GMV]] - np.nan_to_num(old[:, [_ORDERS, _GMV]])
-        some = np.flatnonzero(added.any(axis=1))
-        if some.size:
-            self._fresh.append((batch.rows(some), added[some]))
+        self._arrivals.take(batch, added)
+        again = np.flatnonzero(~np.isnan(old[:, 0]))
+        if again.size:
+            changed = batch.values[again][:, [_CLICKS, _SPEND]] - old[again][:, [_CLICKS, _SPEND]]
+            self._credits.take(batch.rows(again), changed)
         if batch.learned.size:
             self.newest = max(self.newest, int(batch.learned.max()))
         return batch
@@ -120,23 +170,11 @@ class _State:
 
     def arrivals(self, start: Ints) -> pl.DataFrame:
         """Rows `ARRIVALS`; `start` in µs is by block."""
-        if self._fresh:
-            batches, added = zip(*self._fresh, strict=True)
-            fresh = pl.DataFrame(
-                {
-                    "unit": pl.Series(np.concatenate([b.unit for b in batches]).astype(np.uint32)),
-                    "start_utc": _instants(start[np.concatenate([b.block for b in batches])]),
-                    "learned_at": _instants(np.concatenate([b.learned for b in batches])),
-                    "orders": np.concatenate([a[:, 0] for a in added]),
-                    "gmv": np.concatenate([a[:, 1] for a in added]),
-                }
-            ).sort(_ARRIVAL_ORDER)
-            before = self._arrivals
-            joined = pl.concat([before, fresh], rechunk=True)
-            later = not before.height or fresh["learned_at"][0] > before["learned_at"][-1]
-            self._arrivals = joined if later else joined.sort(_ARRIVAL_ORDER)
-            self._fresh.clear()
-        return self._arrivals
+        return self._arrivals.table(start)
+
+    def credits(self, start: Ints, day: NDArray[np.bool_]) -> pl.DataFrame:
+        """Rows `CREDITS`; `start` in µs and `day` are by block."""
+        return self._credits.table(start, ~day)
 
     def grow(self, n_blocks: int) -> None:
         """Make room for blocks."""
@@ -209,6 +247,7 @@ class MemoryStore:
             units=self._units,
             performance=state.performance(order, self._start, self._day),
             arrivals=state.arrivals(self._start),
+            credits=state.credits(self._start, self._day),
             live_bids=self._live_bids(cut),
             budgets=self._budgets_at(hour.start),
             priors=self._priors,

@@ -24,6 +24,7 @@ from domain.tables import (
     BIDS,
     BUDGETS,
     CATALOG,
+    CREDITS,
     PERFORMANCE,
     REPORT,
     UNITS,
@@ -137,6 +138,10 @@ class AccountStore:
             arrivals=arrivals.join(position, on="unit_id")
             .sort("learned_at", "start_utc", "unit", "orders", "gmv")
             .select(list(ARRIVALS)),
+            credits=reported.credits.filter(pl.col("grain") == "hour")
+            .join(position, on="unit_id")
+            .sort("learned_at", "start_utc", "unit", "clicks", "spend")
+            .select(list(CREDITS)),
             live_bids=BidTable(self._live_bids(units, cut)),
             budgets=self._budgets_at(versions, cut),
             priors=self._prior_rows.at(units["unit_id"], cut) if self._priors is None else self._priors,

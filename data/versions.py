@@ -29,10 +29,14 @@ class Settled:
     steps
         Columns of the rows, ``orders`` and ``gmv`` being what that version added to the one before; rows that
         added nothing are left out.
+    credits
+        Columns of the rows, ``clicks`` and ``spend`` being what a later version of a key changed; rows that changed
+        neither, and first versions, are left out.
     """
 
     latest: pl.DataFrame
     steps: pl.DataFrame
+    credits: pl.DataFrame
 
 
 def settle(rows: pl.DataFrame, key: Sequence[str], numbers: Sequence[str] = NUMBERS) -> Settled:
@@ -40,21 +44,23 @@ def settle(rows: pl.DataFrame, key: Sequence[str], numbers: Sequence[str] = NUMB
     again = rows.select(key).is_duplicated()
     single, several = rows.filter(~again), rows.filter(again)
     if not several.height:
-        return Settled(single, _that_added(single))
+        return Settled(single, _that_added(single), single.clear())
     names = several.select(key).unique().with_row_index("_key")
     ordered = several.join(names, on=list(key), nulls_equal=True).sort("_key", "learned_at", "seq", maintain_order=True)
     before = {name: pl.col(name).shift(1) for name in numbers}
     first = pl.col("_key").ne_missing(pl.col("_key").shift(1))
     changed = first | pl.any_horizontal(pl.col(name).ne_missing(before[name]) for name in numbers)
     ordered = ordered.filter(changed)
-    added = (
-        pl.col(name).fill_null(0.0) - pl.when(first).then(0.0).otherwise(pl.col(name).shift(1).fill_null(0.0))
-        for name in ("orders", "gmv")
-    )
+    more = {
+        name: pl.col(name).fill_null(0.0) - pl.when(first).then(0.0).otherwise(pl.col(name).shift(1).fill_null(0.0))
+        for name in ("orders", "gmv", "clicks", "spend")
+    }
     last = pl.col("_key").ne_missing(pl.col("_key").shift(-1))
     latest = ordered.filter(last).select(rows.columns)
-    steps = ordered.with_columns(added).select(rows.columns)
-    return Settled(pl.concat([single, latest]), _that_added(pl.concat([single, steps])))
+    steps = ordered.with_columns(more["orders"], more["gmv"]).select(rows.columns)
+    later = ordered.with_columns(more["clicks"], more["spend"], first.alias("_first")).filter(~pl.col("_first"))
+    credits = later.filter((pl.col("clicks") != 0) | (pl.col("spend") != 0)).select(rows.columns)
+    return Settled(pl.concat([single, latest]), _that_added(pl.concat([single, steps])), credits)
 
 
 def _that_added(steps: pl.DataFrame) -> pl.DataFrame:

@@ -73,6 +73,11 @@ class Outlook:
         (n_units,) range of bids that data supports; outside it the table is the pooled prior's.
     matured_orders, matured_gmv
         One number per row of `Known.performance`: estimated final orders and gmv of its clicks.
+    matured_spend
+        One number per row of `Known.performance`: what its clicks will have cost once invalid ones are credited back;
+        ``None`` = what is told.
+    spend_kept
+        Share of a coming hour's spend that stays.
     auction
         How clicks are priced.
     marginal_price
@@ -107,6 +112,8 @@ class Outlook:
     support_high: Floats
     matured_orders: Floats
     matured_gmv: Floats
+    matured_spend: Floats | None = None
+    spend_kept: float = 1.0
     auction: Auction = Auction.SECOND_PRICE
     marginal_price: Floats | None = None
     common_volume_cv: Floats | None = None

@@ -66,6 +66,15 @@ ARRIVALS: Mapping[str, pl.DataType] = {
     "gmv": pl.Float64(),
 }
 
+#: What one restatement changed of an hour's clicks and spend after they were told first: invalid clicks that come back.
+CREDITS: Mapping[str, pl.DataType] = {
+    "unit": pl.UInt32(),
+    "start_utc": UTC_TIME,
+    "learned_at": UTC_TIME,
+    "clicks": pl.Float64(),
+    "spend": pl.Float64(),
+}
+
 #: Daily budgets as the platform holds them.
 BUDGETS: Mapping[str, pl.DataType] = {
     "campaign": pl.String(),
@@ -262,6 +271,7 @@ class Known:
     budgets: pl.DataFrame = field(default_factory=lambda: empty(BUDGETS))
     priors: Priors = field(default_factory=Priors)
     planned: pl.DataFrame = field(default_factory=lambda: empty(PLANNED))
+    credits: pl.DataFrame = field(default_factory=lambda: empty(CREDITS))
 
     def __post_init__(self) -> None:
         check(self.units, UNITS, "units")
@@ -269,6 +279,7 @@ class Known:
             ("performance", self.performance, PERFORMANCE),
             ("arrivals", self.arrivals, ARRIVALS),
             ("budgets", self.budgets, BUDGETS),
+            ("credits", self.credits, CREDITS),
         ):
             check(frame, contract, name)
             latest = frame["learned_at"].max()

@@ -65,7 +65,8 @@ def know(hour: Hour, desk: Desk) -> Known:
     newest = known.performance["start_utc"].max()
     if isinstance(newest, datetime) and newest >= hour.start:
         begun = pl.col("start_utc") < hour.start
-        known = replace(known, performance=known.performance.filter(begun), arrivals=known.arrivals.filter(begun))
+        told = {name: getattr(known, name).filter(begun) for name in ("performance", "arrivals", "credits")}
+        known = replace(known, **told)
     planned = desk.journal.planned(hour, MEMORY_HOURS)
     if not planned.height:
         planned = desk.journal.planned(hour, desk.lookback_hours)

@@ -61,7 +61,8 @@ class PlacedRow:
     start
         Instant from which purchases count.
     spent, gained, right
-        Bought since then (spend, matured gmv) and what that leaves as right side.
+        Bought since then (spend, matured gmv) and what that leaves as right side. Of ROI and CPA rows `spent` is what
+        stays once invalid clicks are credited back.
     """
 
     target: Target
@@ -161,7 +162,7 @@ def build(
         spend=_cells(outlook.spend, spend_w, single),
         gmv=_cells(outlook.gmv, gmv_w, single),
         groups=Groups(tree[0], tree[1], leaf),
-        rows=Rows.of(*((_ROW_KIND[r.target.kind], g, r.target.value, r.right) for r, g in placed)),
+        rows=Rows.of(*(_limit(row, g, outlook.spend_kept) for row, g in placed)),
         orders=_cells(outlook.orders, gmv_w, single) if any(t.kind is TargetKind.CPA for t in targets) else None,
     )
     free = uncovered(targets, groups)
@@ -350,15 +351,27 @@ def _place(
 
 def _row(target: Target, group: int, start: datetime | None, ledger: Ledger, share: float) -> PlacedRow:
     bought = ledger.since(start)
-    spend, clicks = float(bought.spend[group]), float(bought.clicks[group])
-    orders, gmv = float(bought.orders[group]), float(bought.gmv[group])
+    spend, final = float(bought.spend[group]), float(bought.final_spend[group])
+    clicks, orders, gmv = float(bought.clicks[group]), float(bought.orders[group]), float(bought.gmv[group])
     match target.kind:
         case TargetKind.BUDGET:
-            right = max(0.0, target.value - spend)
+            return PlacedRow(target, group, start, spend, gmv, share * max(0.0, target.value - spend))
+        case TargetKind.CPC:  # credits take back clicks and money alike
+            return PlacedRow(target, group, start, spend, gmv, share * (target.value * clicks - spend))
         case TargetKind.ROI:
-            right = gmv - target.value * spend
-        case TargetKind.CPC:
-            right = target.value * clicks - spend
+            return PlacedRow(target, group, start, final, gmv, share * (gmv - target.value * final))
         case TargetKind.CPA:
-            right = target.value * orders - spend
-    return PlacedRow(target, group, start, spend, gmv, right * share)
+            return PlacedRow(target, group, start, final, gmv, share * (target.value * orders - final))
+
+
+def _limit(row: PlacedRow, group: int, kept: float) -> tuple[RowKind, int, float, float]:
+    """Kind, group, target and right side of a row of the program, whose spend is what hours charge at first.
+
+    Of that the share `kept` stays: gmv - T kept spend >= -right, and orders T / kept - spend >= -right / kept.
+    """
+    kind, value, right = _ROW_KIND[row.target.kind], row.target.value, row.right
+    if kind is RowKind.ROI:
+        value *= kept
+    elif kind is RowKind.CPA:
+        value, right = value / kept, right / kept
+    return kind, group, value, right

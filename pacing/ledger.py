@@ -16,9 +16,13 @@ from domain.tables import Floats, Known, instants, moment
 
 @dataclass(frozen=True, slots=True)
 class Bought:
-    """Per group, shape (n_groups,), account currency and counts; `unreported_spend` is part of `spend`."""
+    """Per group, shape (n_groups,), account currency and counts.
+
+    `unreported_spend` is part of `spend`; `final_spend` is what stays of it once invalid clicks are credited back.
+    """
 
     spend: Floats
+    final_spend: Floats
     clicks: Floats
     orders: Floats
     gmv: Floats
@@ -50,16 +54,19 @@ class Ledger:
             return self.groups.rolled_up(np.bincount(unit, weights=values[keep], minlength=n).astype(np.float64))
 
         spend, clicks = by_group(rows["spend"].to_numpy()), by_group(rows["clicks"].to_numpy())
+        stays = self.outlook.matured_spend
+        final = spend if stays is None else by_group(stays)
         orders, gmv = by_group(self.outlook.matured_orders), by_group(self.outlook.matured_gmv)
         dark = self._dark_spend(start)
         if not dark.any():
-            return Bought(spend, clicks, orders, gmv, dark)
+            return Bought(spend, final, clicks, orders, gmv, dark)
         # Hours in the dark bought at the rates of the hours that were seen; where none was seen, nothing
         # is credited for the money: the careful side.
         share = dark / np.maximum(spend, 1e-12)
         seen = spend > 0
         grown = 1.0 + np.where(seen, share, 0.0)
-        return Bought(spend + dark, clicks * grown, orders * grown, gmv * grown, dark)
+        final = final + dark * self.outlook.spend_kept
+        return Bought(spend + dark, final, clicks * grown, orders * grown, gmv * grown, dark)
 
     def _dark_spend(self, start: datetime | None) -> Floats:
         """(n_groups,) spend that was planned from `start` on for past hours which no report covers yet."""

@@ -89,7 +89,8 @@ class Evidence:
     """All that the estimators look at.
 
     ``arrival_*`` are (n_arrivals,): unit, hour of the click counted from the cut, age of the click in
-    hours when the restatement was learned, and what it added.
+    hours when the restatement was learned, and what it added. ``credit_*`` are (n_credits,): age of an hour when a
+    restatement of its clicks and spend was learned, and what that changed.
     """
 
     n_units: int
@@ -100,6 +101,9 @@ class Evidence:
     arrival_age: Ints
     arrival_orders: Floats
     arrival_gmv: Floats
+    credit_age: Ints
+    credit_clicks: Floats
+    credit_spend: Floats
 
     @property
     def arrival_of_daily(self) -> Bools:
@@ -139,6 +143,9 @@ def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, pro
         arrival_age=_relative(arrivals["learned_at"], cut) - arrival_hour,
         arrival_orders=_plain(arrivals["orders"]),
         arrival_gmv=_plain(arrivals["gmv"]),
+        credit_age=_relative(known.credits["learned_at"], cut) - _relative(known.credits["start_utc"], cut),
+        credit_clicks=_plain(known.credits["clicks"]),
+        credit_spend=_plain(known.credits["spend"]),
     )
 
 

@@ -6,7 +6,7 @@ paid as a proxy bid, and ordinary hours are spread by the week's profile. Conver
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr
@@ -16,6 +16,7 @@ from domain.outlook import Auction, Outlook, RateForecast
 from domain.tables import Bools, Floats, Known
 from domain.time import Hour
 from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
+from predictors.credits import LAST_AGE, Credits, learn_credits
 from predictors.elasticity import elasticity_correction
 from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.landscape import Landscape, mean_price
@@ -88,7 +89,11 @@ def compose(
     """Outlook from evidence and beliefs."""
     rows, n = evidence.rows, evidence.n_units
     ahead = evidence.factors.position(np.array([h.hours_since(known.hour) for h in hours], np.int64))
-    conversions = learn_conversions(evidence, beliefs, settings)
+    credits = _credits(evidence)
+    age = np.where(rows.daily, LAST_AGE, np.clip(rows.age, 0, LAST_AGE))
+    # nobody orders after an invalid click: conversions are learned of the clicks that stay
+    staying = rows.clicks * credits.clicks[age]
+    conversions = learn_conversions(replace(evidence, rows=replace(rows, clicks=staying)), beliefs, settings)
     bids_known = np.isfinite(rows.bid) & (rows.bid > 0)
     if rows.clicks[bids_known].sum() * 2 >= rows.clicks.sum() and (
         bids_known.any() or known.priors.price_median is not None
@@ -105,13 +110,13 @@ def compose(
     usual = np.divide(conversions.told, conversions.money, out=np.ones_like(rows.gmv), where=conversions.money > 0.02)
     unit_gmv = summed(rows.unit, rows.gmv * usual, n)
     worth, worth_cv, unpriced = order_value(unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value)
-    orders = clicks * conversions.cvr[:, None]
+    orders = clicks * (credits.clicks_kept * conversions.cvr[:, None])
     impressions_seen = summed(rows.unit, rows.impressions, n)
     # impressions only inform: plain credibility is enough for the click rate
     ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()
     low, high = gamma_band(conversions.cvr, cv)
-    due = rows.clicks * conversions.factor * conversions.cvr[rows.unit]
+    due = staying * conversions.factor * conversions.cvr[rows.unit]
     believed = due * worth[rows.unit]
     value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]
     kept = _no_luck(float(unit_orders.sum()))
@@ -128,7 +133,7 @@ def compose(
         traffic=response.traffic,
         price=response.price,
         value=value,
-        click_value=conversions.cvr * worth,
+        click_value=credits.clicks_kept * conversions.cvr * worth,
         cvr=RateForecast(conversions.cvr, low, np.minimum(high, 1.0), conversions.clicks),
         click_value_cv=np.hypot(conversions.shrunk.own_cv, worth_cv),
         volume_cv=response.volume_cv,
@@ -139,12 +144,30 @@ def compose(
         support_high=response.high,
         matured_orders=due + kept * (rows.orders - due * conversions.told),
         matured_gmv=believed * conversions.final + kept * (rows.gmv - believed * conversions.money),
+        matured_spend=rows.spend * credits.spend[age],
+        spend_kept=credits.spend_kept,
         auction=auction,
         common_volume_cv=response.common_volume_cv,
         common_price_cv=response.common_price_cv,
         marginal_price=response.landscape.spend_scale if auction is Auction.SECOND_PRICE else None,
-        notes=(*notes, *response.notes, *_words(conversions)),
+        notes=(*notes, *response.notes, *_words(conversions), *_credit_words(credits)),
     )
+
+
+def _credits(evidence: Evidence) -> Credits:
+    rows = evidence.rows
+    mine = slice(None) if not rows.daily.any() else np.flatnonzero(~rows.daily)
+    return learn_credits(
+        rows.age[mine], rows.clicks[mine], rows.spend[mine],
+        evidence.credit_age, evidence.credit_clicks, evidence.credit_spend,
+    )  # fmt: skip
+
+
+def _credit_words(credits: Credits) -> tuple[str, ...]:
+    back = 1 - credits.spend_kept
+    if abs(back) < 0.001:
+        return ()
+    return (f"{abs(back):.1%} of an hour's spend {'comes back as credits' if back > 0 else 'is told later'}",)
 
 
 def _live(known: Known) -> tuple[Floats, Bools]:

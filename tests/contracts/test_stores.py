@@ -207,6 +207,22 @@ def test_arrivals_are_what_each_restatement_added(make: Make) -> None:
     assert store.at(hour(2)).arrivals.height == 2
 
 
+def test_credits_are_what_restatements_of_hours_changed_of_clicks_and_spend(make: Make) -> None:
+    store = make()
+    store.append(
+        batch(row("a", 0, 1), row("b", 0, 1), row("a", 0, 25, grain="day", clicks=200.0)), NO_BIDS, hour(25).start
+    )
+    assert not store.at(hour(25)).credits.height
+    store.append(batch(row("a", 0, 26, clicks=9.0, spend=4.5), row("b", 0, 26, orders=7.0)), NO_BIDS, hour(26).start)
+    store.append(batch(row("a", 0, 27, grain="day", clicks=190.0)), NO_BIDS, hour(27).start)
+    credits = store.at(hour(27)).credits
+    assert credits.select("unit", "start_utc", "learned_at", "clicks").rows() == [
+        (0, hour(0).start, hour(26).start, -1.0)
+    ]
+    assert credits["spend"].item() < 0
+    assert not store.at(hour(25)).credits.height
+
+
 def test_days_and_hours_of_one_instant_are_different_rows(make: Make) -> None:
     store = make()
     store.append(batch(row("a", 0, 1), row("a", 0, 25, grain="day", clicks=200.0)), NO_BIDS, hour(25).start)
@@ -320,7 +336,7 @@ def play(store: Store, events: Sequence[tuple[list[dict[str, object]], dict[str,
 
 
 def assert_same(one: Known, two: Known) -> None:
-    for name in ("units", "performance", "arrivals", "budgets"):
+    for name in ("units", "performance", "arrivals", "credits", "budgets"):
         assert_frame_equal(getattr(one, name), getattr(two, name))
     assert_frame_equal(one.live_bids.rows, two.live_bids.rows)
 

@@ -1,5 +1,6 @@
 """The program of the rest of the horizon, and the prices that come out of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -136,6 +137,26 @@ def test_roi_counts_matured_value_of_past_clicks(make_outlook, make_known) -> No
     careful = pacer.targets(known, poor, goals, _calendar(known), groups)
     easy = pacer.targets(known, rich, goals, _calendar(known), groups)
     assert careful.theta.min() > easy.theta.min()
+
+
+@pytest.mark.parametrize("kind", [ROI, TargetKind.CPA])
+@pytest.mark.parametrize("kept", [0.9, 1.0, 1.05])
+def test_ratio_targets_hold_for_the_money_that_stays(make_outlook, make_known, kind: TargetKind, kept: float) -> None:
+    """Of past and coming spend a share comes back; the target holds for the rest, to the last cent."""
+    known = make_known()
+    spend = known.performance["spend"].to_numpy()
+    outlook = replace(_outlook_for(make_outlook, known, flat=True), matured_spend=0.8 * spend, spend_kept=kept)
+    groups, value = Groups.from_units(known.units), 4.0 if kind is ROI else 14.0
+    goals = Goals(targets=(Target(kind, value),))
+    program = build(outlook, goals, _calendar(known), groups, Ledger(known, outlook, groups), known.account.tz)
+    solution = AutoSolver().solve(program.problem)
+    assert solution.status in (Status.ROI_BINDS, Status.CPA_BINDS)
+    cost = 0.8 * spend.sum() + kept * solution.spend.sum()
+    if kind is ROI:
+        assert outlook.matured_gmv.sum() + solution.gmv.sum() == pytest.approx(value * cost, rel=1e-6)
+    else:
+        orders = (solution.clicks * (outlook.orders[0, 0] / outlook.clicks[0, 0])).sum()
+        assert value * (outlook.matured_orders.sum() + orders) == pytest.approx(cost, rel=1e-4)
 
 
 def test_hours_in_the_dark_count_at_their_plan(make_outlook, make_known) -> None:
