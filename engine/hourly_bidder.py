@@ -9,7 +9,8 @@ first price b + W / W' = v, which under a log-normal price is one bid for all ho
     3. the bid is the mean of the answers in the logarithm: the loss of a wrong bid is quadratic in it
     4. while the answers still differ by orders of magnitude, the expected spend of the hour, with the heavy tail of
        hypotheses in which the bid is far too high, stays within a share of its due: the search rises geometrically
-    5. a target CPC or ROI is a second row: the largest bid with which spend <= target x clicks at the end
+    5. later and later in a budget, bids follow new answers less and less: money left over is weighed against steadiness
+    6. a target CPC or ROI is a second row: the largest bid with which spend <= target x clicks at the end
 
 Nothing is random and nothing asks the system for the time. Money counts in budgets inside: no currency, no scale.
 """
@@ -21,10 +22,13 @@ from domain.errors import ConfigError
 from domain.outlook import Auction
 from domain.tables import Floats
 from engine.hourly_horizon import MOST_HOURS, HourlyHorizon, Moment
+from engine.hourly_input import AUCTIONS, OBJECTIVES, check_amounts, named
 from engine.hourly_log import HourLog, HourState
 from engine.hourly_market import HourlyMarket
+from engine.hourly_report import decided
 from engine.hourly_reports import Awaited, contradictions
 from engine.hourly_search import SEARCH_VARIANCE, held_back, highest_step, within_due
+from engine.hourly_steady import Steady
 from engine.hourly_target import Bought, Target, highest_within
 
 __all__ = ["HourLog", "HourState", "HourlyBidder"]
@@ -39,14 +43,8 @@ CLOSING, CLOSING_RISE, RUNNING = 3, 0.4, 0.2
 #: Spreads over the median price beyond which there is nothing to win. In a first-price auction prices are seen only by
 #: what bids win, so where money seems ample for everything the bound climbs, to learn whether it is.
 MOST, CLIMB, FALL, HIGHEST = 2.5, 0.25, 0.1, 5.0
-
-_AUCTIONS = {
-    "first_price": Auction.FIRST_PRICE,
-    "second_price": Auction.SECOND_PRICE,
-    "vcg": Auction.SECOND_PRICE,
-    "gsp": Auction.SECOND_PRICE,
-}
-_OBJECTIVES = {"clicks": "clicks", "conversions": "orders", "orders": "orders", "gmv": "gmv"}
+#: What a missed budget costs against unsteady bids; a first-price bid is paid in full, and less of it can be given away.
+STEADY, STEADY_FIRST = 4.0, 8.0
 
 
 class HourlyBidder:
@@ -62,14 +60,8 @@ class HourlyBidder:
     """
 
     def __init__(self, auction: str | Auction, objective: str = "clicks") -> None:
-        name = str(auction).strip().lower().replace("-", "_").replace(" ", "_")
-        if name not in _AUCTIONS:
-            raise ConfigError(f"unknown auction {auction!r}; write one of {', '.join(sorted(_AUCTIONS))}")
-        goal = str(objective).strip().lower()
-        if goal not in _OBJECTIVES:
-            raise ConfigError(f"unknown objective {objective!r}; write one of {', '.join(sorted(_OBJECTIVES))}")
-        self.auction = _AUCTIONS[name]
-        self.objective = _OBJECTIVES[goal]
+        self.auction = auction if isinstance(auction, Auction) else named(AUCTIONS, auction, "auction")
+        self.objective = named(OBJECTIVES, objective, "objective")
         self._first = self.auction is Auction.FIRST_PRICE
         self._horizon: HourlyHorizon | None = None
 
@@ -100,23 +92,13 @@ class HourlyBidder:
 
         Raises `ConfigError` where a number or moment makes no sense.
         """
-        for name, value in (
-            ("budget", budget),
-            ("target_cpc", target_cpc),
-            ("target_roi", target_roi),
-            ("order_value", order_value),
-        ):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"{name} must be a number above 0, got {value!r}")
+        check_amounts(budget=budget, target_cpc=target_cpc, target_roi=target_roi, order_value=order_value)
         self._horizon = HourlyHorizon.of(start, end, traffic_forecast)
         self._budget = float(budget)
-        self._target = Target(
-            None if target_cpc is None else target_cpc / self._budget,
-            target_roi,
-            None if order_value is None else order_value / self._budget,
-        )
+        self._target = Target.of(self._budget, target_cpc, target_roi, order_value)
         self._market = HourlyMarket(self._horizon, self._budget, self._target, first_price=self._first)
         self._bought = Bought()
+        self._steady = Steady(STEADY_FIRST if self._first else STEADY)
         self._awaited = Awaited()
         self._at = -10 * MOST_HOURS  # no hour was decided yet
         self._log_bid: float | None = None
@@ -188,6 +170,7 @@ class HourlyBidder:
             notes.append(f"the bid in force was {log.bid:g}, not the one asked for: learned from as it was")
         awaited.told(of)
         self._bought.add(log, self._budget, self._target.order_value)
+        self._steady.paid(log.bid / self._budget, log.spend / self._budget)
         notes += contradictions(log, self._bought.spend)
         self._market.take(of, log)
         return notes
@@ -217,6 +200,9 @@ class HourlyBidder:
         binding = "traffic" if log_bid > price + shift + (self._most - 0.2) * spread else "budget"
         step = CLIMB if binding == "traffic" else -FALL
         self._most = min(max(self._most + step, MOST), HIGHEST)
+        kappa = self._target.cap(self._bought, 1 - position / horizon.n_hours)
+        if binding == "budget" and kappa is None and unsure <= SEARCH_VARIANCE:
+            log_bid = self._steady.toward(log_bid, left)
         if unsure > SEARCH_VARIANCE and not last:
             now = market.stretch(position, position + 1, belief)
             within = within_due(
@@ -230,7 +216,6 @@ class HourlyBidder:
             log_bid = min(log_bid, step)
         if self._running is not None and position >= horizon.n_hours - CLOSING:
             log_bid = min(log_bid, self._running + CLOSING_RISE)
-        kappa = self._target.cap(self._bought, 1 - position / horizon.n_hours)
         if kappa is not None:
             cap = highest_within(
                 belief, rest, units, shift, self._bought, kappa,
@@ -249,13 +234,9 @@ class HourlyBidder:
         self._awaited.asked(position, bid)
         spend = belief.outcome(units, rest.slope, self._log_bid, math.inf, first_price=self._first, shift=shift)[1]
         gone = self._bought.spend + self._awaited.total
-        sd = math.hypot(rest.sd, 0.5 * price_sd)
-        low, high = (min(left, spend * math.exp(sign * 1.645 * sd)) for sign in (-1.0, 1.0))
-        z = (self._log_bid - price) / spread
-        self.state = HourState(
-            bid, binding, bid * (1 + _shading(z, spread)) if self._first else bid, left * self._budget,
-            (gone + min(left, spend)) * self._budget, (gone + low) * self._budget, (gone + high) * self._budget,
-            *self._market.price(), "; ".join(notes),
+        self.state = decided(
+            bid, binding, self._budget, gone, left, spend, rest.sd, self._log_bid, (price, price_sd, spread), self._market.price(),
+            notes, first_price=self._first,
         )  # fmt: skip
         return bid
 
@@ -266,11 +247,3 @@ class HourlyBidder:
         why = "; ".join([f"bid 0: {why}", *notes])
         self.state = HourState(0.0, "stopped", math.nan, left, gone, gone, gone, *self._market.price(), why)
         return 0.0
-
-
-def _shading(z: float, spread: float) -> float:
-    """How much dearer than the mean the last click is in a first-price auction: s Phi(z) / phi(z)."""
-    z = min(z, 6.0)
-    if z < -20.0:
-        return -spread / z  # the tail, where the product below is 0 times infinity
-    return spread * 0.5 * math.erfc(-z / math.sqrt(2)) * math.sqrt(2 * math.pi) * math.exp(0.5 * z * z)

@@ -85,6 +85,12 @@ class Target:
     roi: float | None
     order_value: float | None
 
+    @classmethod
+    def of(cls, budget: float, cpc: float | None, roi: float | None, order_value: float | None) -> "Target":
+        """Target whose amounts are given in account currency."""
+        cpc, order_value = (None if amount is None else amount / budget for amount in (cpc, order_value))
+        return cls(cpc, roi, order_value)
+
     def click_value(self, bought: Bought, rest: float) -> float | None:
         """Expected gmv of a click, in budgets; ``None`` while nothing tells what an order is worth.
 
