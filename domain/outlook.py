@@ -1,5 +1,6 @@
 """What the predictors hand to pacing and bidding: response tables, and how they scale over the hours to come."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -163,7 +164,11 @@ class HourTable:
     gmv: Floats
 
     def expected(self, bid: Floats) -> pl.DataFrame:
-        """Expected impressions, clicks, spend, orders and gmv at one bid per unit, shape (n_units,).
+        """Expected impressions, clicks, spend, orders and gmv at one bid per unit, shape (n_units,); see `bought`."""
+        return pl.DataFrame(self.bought(bid, ("impressions", "clicks", "spend", "orders", "gmv")))
+
+    def bought(self, bid: Floats, names: Sequence[str]) -> dict[str, Floats]:
+        """(n_units,) expected amounts of some kinds at one bid per unit, shape (n_units,).
 
         Between two levels the tables are interpolated linearly in the bid; below the first level they fall
         to zero at bid zero; above the last one they stay. A bid of NaN or 0 means no delivery.
@@ -174,11 +179,12 @@ class HourTable:
         lower: NDArray[np.intp] = upper - 1
         row = np.arange(n, dtype=np.intp)
         b1 = self.bids[row, upper]
-        b0 = np.where(lower >= 0, self.bids[row, np.maximum(lower, 0)], 0.0)
+        inside, below = lower >= 0, np.maximum(lower, 0)
+        b0 = np.where(inside, self.bids[row, below], 0.0)
         share = np.clip((wanted - b0) / np.maximum(b1 - b0, 1e-300), 0.0, 1.0)
-        columns: dict[str, Floats] = {}
-        for name in ("impressions", "clicks", "spend", "orders", "gmv"):
+        amounts: dict[str, Floats] = {}
+        for name in names:
             table: Floats = getattr(self, name)
-            y0 = np.where(lower >= 0, table[row, np.maximum(lower, 0)], 0.0)
-            columns[name] = np.where(wanted > 0, y0 + share * (table[row, upper] - y0), 0.0)
-        return pl.DataFrame(columns)
+            y0 = np.where(inside, table[row, below], 0.0)
+            amounts[name] = np.where(wanted > 0, y0 + share * (table[row, upper] - y0), 0.0)
+        return amounts

@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 UTC_TIME = pl.Datetime("us", "UTC")
+US_PER_HOUR = 3_600_000_000
 GRAIN = pl.Enum(["hour", "day"])
 
 #: One row per bid unit. Null where nobody said; ``prior_*`` is what last month's model says.
@@ -311,16 +312,15 @@ class Known:
     def spend_in(self, starts: NDArray[np.datetime64]) -> Floats:
         """(n,) spend that rows of single hours tell for hours that begin at `starts`; NaN where no row does."""
         rows = self.performance
-        if not starts.size:
-            return np.zeros(0)
-        begun = instants(rows["start_utc"])
-        near = np.flatnonzero((begun >= starts.min()) & (begun <= starts.max()) & (rows["grain"] == "hour").to_numpy())
-        hours, place = np.unique(begun[near], return_inverse=True)
-        if not hours.size:
+        if not starts.size or not rows.height:
             return np.full(starts.size, np.nan)
-        told = np.bincount(place, weights=np.nan_to_num(rows["spend"].to_numpy()[near]))
-        at = np.minimum(np.searchsorted(hours, starts), hours.size - 1)
-        return np.where(hours[at] == starts, told[at], np.nan)
+        first = starts.min()
+        begun = instants(rows["start_utc"])
+        near = np.flatnonzero((begun >= first) & (begun <= starts.max()) & (rows["grain"] == "hour").to_numpy())
+        hour, asked = ((at - first).astype(np.int64) // US_PER_HOUR for at in (begun[near], starts))
+        size = int(asked.max()) + 1
+        told = np.bincount(hour, weights=np.nan_to_num(rows["spend"].to_numpy()[near]), minlength=size)
+        return np.where(np.bincount(hour, minlength=size)[asked] > 0, told[asked], np.nan)
 
     def totals(self) -> dict[str, float]:
         """Spend, clicks, orders and gmv of all that was known."""

@@ -25,7 +25,7 @@ from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
 from predictors.sums import summed
 from predictors.traffic import daily_volume, learn_traffic
-from predictors.value import order_value
+from predictors.value import Sales, order_value
 from predictors.won_level import follow_won
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
@@ -109,7 +109,10 @@ def compose(
     # deposits are put on the footing of orders that are paid in full
     usual = np.divide(conversions.told, conversions.money, out=np.ones_like(rows.gmv), where=conversions.money > 0.02)
     unit_gmv = summed(rows.unit, rows.gmv * usual, n)
-    worth, worth_cv, unpriced = order_value(unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value)
+    sales = Sales(rows.unit, rows.orders, rows.gmv * usual)
+    worth, worth_cv, unpriced = order_value(
+        unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
+    )
     orders = clicks * (credits.clicks_kept * conversions.cvr[:, None])
     impressions_seen = summed(rows.unit, rows.impressions, n)
     # impressions only inform: plain credibility is enough for the click rate

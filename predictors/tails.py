@@ -21,10 +21,10 @@ from domain.tables import Floats
 
 #: Prior of the tail index, its grid, and that of the scale around the median's (natural logarithms).
 XI_MEAN, XI_SD = 0.1, 0.2
-_XI = np.linspace(-0.3, 0.9, 41)[:, None]
-_SCALE = np.exp(np.linspace(-1.2, 1.2, 25))[None, :]
+_XI = np.linspace(-0.3, 0.9, 25)[:, None]
+_SCALE = np.exp(np.linspace(-1.2, 1.2, 17))[None, :]
 #: Amounts in the tail as a power of all, fewest that are a tail, and most that are looked at one by one.
-TAIL_POWER, LEAST_TAIL, MOST_TAIL = 0.65, 3, 1500
+TAIL_POWER, LEAST_TAIL, MOST_TAIL = 0.65, 3, 400
 #: Relative error that the law of a light tail is trusted to, and index beyond which a variance is not counted on.
 LAW_ERROR, WILD = 0.02, 0.45
 

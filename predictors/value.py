@@ -112,8 +112,10 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     basket = sales.gmv[kept] / count
     stated = np.isfinite(expected) & (expected > 0)
     # without a stated value the account's typical order stands in
-    typical = float(np.exp(np.average(np.log(basket), weights=count)))
-    base = np.where(stated, expected, typical * fit_tail(basket / typical).mean)
+    base = expected
+    if not stated.all():
+        typical = float(np.exp(np.average(np.log(basket), weights=count)))
+        base = np.where(stated, expected, typical * fit_tail(basket / typical).mean)
     log_x = np.log(basket / base[unit])
     prior = np.where(stated, UNIT_SD, UNSTATED_SD) ** 2
     level, spread, tau = 0.0, BASKET_SD**2, prior
@@ -152,12 +154,6 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     value = base * ratio * np.exp(apart) * (1 + more)
     error = np.sqrt(apart_var + SHAPE_SD**2 * (1 - credit))
     return Values(value, error, float(ratio), float(np.sqrt(spread)), float(np.sqrt(tau[stated].mean() if stated.any() else tau.mean())), law)  # fmt: skip
-
-
-def basket_cv(sales: Sales, expected: Floats) -> float:
-    """Relative spread of single orders of a unit; what is believed of it where no row has sales."""
-    spread = learn_values(sales, expected).basket_sd if bool(_usable(sales).any()) else BASKET_SD
-    return float(np.sqrt(np.expm1(min(spread**2, 4.0))))
 
 
 def _usable(sales: Sales) -> Bools:

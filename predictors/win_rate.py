@@ -151,7 +151,7 @@ class WinRates:
         unit, bid = np.asarray(unit, np.int64), np.asarray(bid, np.float64)
         at = np.log(np.maximum(bid, 1e-300)) - self.centre[unit]
         cumulated = _cumulated(self.law)
-        win = _between(cumulated, unit, at)
+        win = np.clip(_between(cumulated, unit, at), 0.0, 1.0)  # a sum of chances passes 1 by rounding
         # where the unit may lie, lower or higher, and luck of its own auctions
         mass = np.cumsum(self.posterior, axis=1)
         mean = self.posterior @ _SHIFTS * STEP

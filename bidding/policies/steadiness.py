@@ -21,10 +21,10 @@ w_k the gain of the hour k ahead and a_k the log of how much higher its bids wil
 that the first hours of the burst are not stepped into from below.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from domain.limits import BidLimits
 from domain.outlook import HourTable, Outlook
@@ -77,18 +77,19 @@ def losses(table: HourTable, live: Floats, wanted: Floats, theta: Floats, offset
     with np.errstate(divide="ignore", invalid="ignore"):
         d = np.log(live / wanted)
     low, high, here, there = (
-        table.expected(b) for b in (wanted * np.exp(-_REACH), wanted * np.exp(_REACH), wanted, live)
+        table.bought(b, ("clicks", "spend", "gmv"))
+        for b in (wanted * np.exp(-_REACH), wanted * np.exp(_REACH), wanted, live)
     )
 
-    def gained(bought: pl.DataFrame) -> Floats:
-        return bought["gmv"].to_numpy() + offset * bought["clicks"].to_numpy()
+    def gained(bought: Mapping[str, Floats]) -> Floats:
+        return bought["gmv"] + offset * bought["clicks"]
 
     slope = np.maximum(gained(high) - gained(low), 0.0) / (2 * _REACH)
     gain = gained(here)
     both = np.isfinite(d)
     near = np.clip(np.where(both, d, 0.0), -0.5, 0.5)
     money = np.where(np.isfinite(theta), theta, 0.0)
-    far = gain - gained(there) - money * (here["spend"].to_numpy() - there["spend"].to_numpy())
+    far = gain - gained(there) - money * (here["spend"] - there["spend"])
     return gain, np.where(both, np.maximum(slope * (np.expm1(near) - near), far), np.inf)
 
 
