@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -22,9 +23,11 @@ from predictors.judging import Judgement
 from predictors.logistic import Design, Logistic
 from predictors.logs import RateBundle
 from predictors.rate_model import Member, RateModel, Scores
+from predictors.rate_units import UnitRates
 from predictors.trees import Trees
 
-FORMAT = 3
+#: Format of what is written, and those that are read: 3 is the same without units' own rates.
+FORMAT, READABLE = 4, (3, 4)
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "polars")
 
 
@@ -65,6 +68,10 @@ def save_bundle(bundle: RateBundle, path: Path) -> None:
     for k, member in enumerate(every):
         arrays[f"weights{k}"] = member.logistic.weights
         arrays[f"intercept{k}"] = np.array([member.logistic.intercept])
+        if member.units is not None:
+            arrays |= {f"units{k}": member.units.names, f"unit_rates{k}": member.units.known}
+            arrays[f"unit_columns{k}"] = np.array(member.units.columns, np.int64)
+            arrays[f"unit_mean{k}"] = np.array([member.units.mean])
         for t, trees in enumerate(trees for kind in member.trees for trees in kind):
             texts[f"trees{k}_{t}.txt"] = trees.text
             for c, statistics in enumerate(trees.statistics):
@@ -98,14 +105,22 @@ def save_bundle(bundle: RateBundle, path: Path) -> None:
     part.replace(path)
 
 
+def _units(arrays: Mapping[str, np.ndarray], k: int) -> UnitRates | None:
+    if f"units{k}" not in arrays:
+        return None
+    columns = tuple(arrays[f"unit_columns{k}"].tolist())
+    return UnitRates(columns, arrays[f"units{k}"], arrays[f"unit_rates{k}"], float(arrays[f"unit_mean{k}"][0]))
+
+
 def load_bundle(path: Path) -> RateBundle:
     """Read a bundle; `ConfigError` says what to do with one that cannot be read."""
     try:
         with zipfile.ZipFile(path) as file:
             manifest = json.loads(file.read("manifest.json"))
-            if manifest.get("format") != FORMAT:
+            if manifest.get("format") not in READABLE:
                 raise ConfigError(
-                    f"{path}: bundle of format {manifest.get('format')!r}, this version reads {FORMAT}; fit it anew with "
+                    f"{path}: bundle of format {manifest.get('format')!r}, this version reads "
+                    f"{' and '.join(str(number) for number in READABLE)}; fit it anew with "
                     "`steadybid rates fit`"
                 )
             state = json.loads(file.read("model.json"))
@@ -124,6 +139,7 @@ def load_bundle(path: Path) -> RateBundle:
                         )
                         for kind in range(len(kinds))
                     ),
+                    _units(arrays, k),
                 )
                 for k, kinds in enumerate(state["trees"])
             ]

@@ -25,13 +25,10 @@ def trial_loss(z: Floats, share: Floats, weight: Floats) -> Floats:
     return weight * (np.logaddexp(0.0, z) - share * z)
 
 
-def blend_weights(z: Floats, share: Floats, weight: Floats) -> Floats:
-    """(1 + n_models,) a, b_1 ..; z is (n_rows, n_models).
-
-    Until the rows say otherwise the first model (the regression) weighs as much as all others (the trees) together.
-    """
+def blend_weights(z: Floats, share: Floats, weight: Floats, usual: Floats | None = None) -> Floats:
+    """(1 + n_models,) a, b_1 ..; z is (n_rows, n_models), `usual` what models weigh until the rows say otherwise."""
     n = z.shape[1]
-    usual = np.concatenate([[0.5], np.full(n - 1, 0.5 / (n - 1))]) if n > 1 else np.ones(1)
+    usual = np.full(n, 1.0 / n) if usual is None else usual
 
     def loss(b: Floats) -> tuple[float, Floats]:
         total = b[0] + z @ b[1:]

@@ -42,12 +42,15 @@ class Encoded:
         For each tag column, (row, code) of every tag.
     twice
         (n_categories,) whether what the codes tell is also told by a number.
+    named
+        (n_categories,) whether codes are those of categories; else they are bins of a number.
     """
 
     numbers: NDArray[np.float32]
     codes: NDArray[np.int32]
     tags: tuple[tuple[NDArray[np.int32], NDArray[np.int32]], ...]
     twice: Bools
+    named: Bools
 
     @property
     def n_rows(self) -> int:
@@ -62,7 +65,7 @@ class Encoded:
         for row, code in self.tags:
             kept = place[row] >= 0
             tags.append((place[row[kept]], code[kept]))
-        return Encoded(self.numbers[rows], self.codes[rows], tuple(tags), self.twice)
+        return Encoded(self.numbers[rows], self.codes[rows], tuple(tags), self.twice, self.named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class Encoder:
         codes = np.empty((n, n_categories), np.int32, order="F")
         tags: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
         twice: list[bool] = []
+        named: list[bool] = []
         for name, role in self.roles.items():
             if name not in frame.columns:
                 column = pl.Series(name, [None] * n, dtype=pl.String)
@@ -155,13 +159,15 @@ class Encoder:
                     place_of_number += 1
                     codes[:, len(twice)] = _binned(values, self.edges[part])
                     twice.append(True)
+                    named.append(False)
             for part, values in _categories(name, column, role):
                 if role == "tags":
                     tags.append(_tag_codes(values, self.levels[part]))
                 else:
                     codes[:, len(twice)] = _codes(values, self.levels[part])
                     twice.append(role == "both")
-        return Encoded(numbers, codes, tuple(tags), np.array(twice, np.bool_))
+                    named.append(True)
+        return Encoded(numbers, codes, tuple(tags), np.array(twice, np.bool_), np.array(named, np.bool_))
 
     def _widths(self) -> tuple[int, int]:
         """Number columns and category columns."""

@@ -1,7 +1,8 @@
 """Chooses, blends and calibrates the models of a rate by what they say of rows that they have not seen.
 
 The blend is drawn towards the constant rate by what its gain on unseen rows leaves in doubt; where there is hardly a
-gain, the constant rate is the model, and the reason says so.
+gain, the constant rate is the model, and the reason says so. Where trials of each row were dealt to the folds one by one,
+units' own shrunk rates take the place of the constant rate if they are better.
 """
 
 from collections.abc import Callable
@@ -46,47 +47,62 @@ def cross_fit(
         for kind in range(len(kinds))
     ]
     each = [
-        np.stack([x.ridge[best_ridge], *(x.trees[kind, t] for kind, t in enumerate(best_trees))], axis=1)
+        np.stack(
+            [
+                x.ridge[best_ridge],
+                *(x.trees[kind, t] for kind, t in enumerate(best_trees)),
+                *([] if x.own is None else [x.own]),
+            ],
+            axis=1,
+        )
         for x in rounds
     ]
+    usual = _usual(len(kinds), own=bool(work.units))
     # what is told of the blend, and decides on it, was blended without the fold it is told of
     honest = np.mean(
-        [_unseen_blend(z, share, weight, x.fold[judged]) for z, x in zip(each, rounds, strict=True)], axis=0
+        [_unseen_blend(z, share, weight, x.fold[judged], usual) for z, x in zip(each, rounds, strict=True)], axis=0
     )
     every, fold = np.mean(each, axis=0), work.folds[0][judged]
     plain = np.full(share.size, np.log(work.rate / (1 - work.rate)))
-    gain = trial_loss(plain, share, weight) - trial_loss(honest, share, weight)
+    fallback = np.zeros(1 + usual.size)
+    fallback[0] = plain[0]
+    if work.by_trial and work.units and total_loss(every[:, -1], share, weight) < total_loss(plain, share, weight):
+        fallback[0], fallback[-1] = 0.0, 1.0
+    safe = fallback[0] + every @ fallback[1:]
+    gain = trial_loss(safe, share, weight) - trial_loss(honest, share, weight)
     trials = float(weight.sum())
     gained, noise = float(gain.sum()) / trials, float(np.sqrt(share.size * gain.var())) / trials
     trust = gained**2 / (gained**2 + DOUBT * noise**2) if gained > LEAST_GAIN * noise else 0.0
-    calibration = choose_calibration(honest, share, weight, fold) if trust else PLATT
+    drawn = trust * honest + (1 - trust) * safe
+    calibration = choose_calibration(drawn, share, weight, fold) if trust else PLATT
     scores = Scores(
         constant=total_loss(plain, share, weight) / trials,
         logistic=total_loss(every[:, 0], share, weight) / trials,
-        trees=total_loss(every[:, 1:].mean(axis=1), share, weight) / trials,
+        trees=total_loss(every[:, 1 : 1 + len(kinds)].mean(axis=1), share, weight) / trials,
         blend=total_loss(honest, share, weight) / trials,
         blend_gain_error=noise,
         ridge=RIDGES[best_ridge],
         n_trees=tuple(counts[t] for t in best_trees),
         calibration=calibration.kind,
         trust=trust,
+        units=total_loss(every[:, -1], share, weight) / trials if work.units else None,
     )
     unit = units_of(work) if work.group is None else work.group
 
     def spread(rates: Floats) -> float:
         return spread_of_groups(rates, share, weight, None if unit is None else unit[judged])
 
-    if not trust:
-        reason = f"on unseen rows the model gains {gained:.5f} of log loss, too little beside its noise of {noise:.5f}"
+    reason = f"on unseen rows the blend gains {gained:.5f} of log loss, too little beside its noise of {noise:.5f}"
+    if not trust and not fallback[-1]:
         return constant(reason, scores, spread(expit(plain))), _everywhere(plain, judged)
-    blend = np.mean([blend_weights(z, share, weight) for z in each], axis=0)
-    # the doubt draws log-odds towards those of the constant rate
-    blend = np.concatenate([[blend[0] * trust + plain[0] * (1 - trust)], blend[1:] * trust])
-    told = calibration(honest * trust + plain * (1 - trust))
+    if not trust:
+        notes = (*notes, f"units' own rates, shrunk to the mean by a beta-binomial: {reason}")
+    blend = trust * np.mean([blend_weights(z, share, weight, usual) for z in each], axis=0) + (1 - trust) * fallback
+    told = calibration(drawn)
     chosen = [counts[t] for t in best_trees]
     members = tuple(
-        Member(found[best_ridge - span[0]], tuple((t.first(n),) for t, n in zip(trees, chosen, strict=True)))
-        for found, trees in zip(rounds[0].regressions, rounds[0].grown, strict=True)
+        Member(found[best_ridge - span[0]], tuple((t.first(n),) for t, n in zip(trees, chosen, strict=True)), own)
+        for found, trees, own in zip(rounds[0].regressions, rounds[0].grown, rounds[0].units, strict=True)
     )
     model = RateModel(
         encoder=encoder,
@@ -105,12 +121,18 @@ def cross_fit(
     return model, _everywhere(told, judged)
 
 
-def _unseen_blend(z: Floats, share: Floats, weight: Floats, fold: Ints) -> Floats:
+def _usual(n_kinds: int, own: bool) -> Floats:
+    """(n_models,) weights until rows say otherwise: regression, all trees together, and units' own rates weigh the same."""
+    families = 3 if own else 2
+    return np.concatenate([[1.0], np.full(n_kinds, 1.0 / n_kinds), np.ones(int(own))]) / families
+
+
+def _unseen_blend(z: Floats, share: Floats, weight: Floats, fold: Ints, usual: Floats) -> Floats:
     """Blended log-odds of each row, blended as the other folds ask for."""
     found = np.empty(share.size)
     for k in np.unique(fold):
         inside = fold != k
-        part = blend_weights(z[inside], share[inside], weight[inside])
+        part = blend_weights(z[inside], share[inside], weight[inside], usual)
         found[~inside] = part[0] + z[~inside] @ part[1:]
     return found
 

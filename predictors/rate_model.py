@@ -15,6 +15,7 @@ from predictors.columns import Columns
 from predictors.features import Encoded, Encoder
 from predictors.judging import Judgement
 from predictors.logistic import Design, Logistic
+from predictors.rate_units import UnitRates
 from predictors.trees import Trees
 
 Z80 = 1.2815515655446004
@@ -22,20 +23,22 @@ Z80 = 1.2815515655446004
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One regression, and trees of each kind; those of one kind are averaged."""
+    """One regression, and trees of each kind; those of one kind are averaged. Of reports also units' own rates."""
 
     logistic: Logistic
     trees: tuple[tuple[Trees, ...], ...]
+    units: UnitRates | None = None
 
     def logits(self, data: Encoded, design: Design) -> Floats:
-        """(n_rows, 1 + n_kinds) log-odds by regression and by each kind of trees."""
+        """(n_rows, n_models) log-odds by regression, each kind of trees, and units' own rates where there are any."""
         grown = [np.mean([trees.logits(data) for trees in kind], axis=0) for kind in self.trees]
-        return np.stack([self.logistic.logits(design.matrix(data)), *grown], axis=1)
+        own = [] if self.units is None else [self.units.logits(data)]
+        return np.stack([self.logistic.logits(design.matrix(data)), *grown, *own], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Mean log loss per trial on rows that a model had not seen."""
+    """Mean log loss per trial on rows that a model had not seen; `units`: by units' own rates, of reports."""
 
     constant: float
     logistic: float
@@ -46,6 +49,7 @@ class Scores:
     n_trees: tuple[int, ...]
     calibration: str
     trust: float
+    units: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

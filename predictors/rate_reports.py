@@ -14,6 +14,7 @@ from predictors.logistic import Design
 from predictors.rate_blend import cross_fit
 from predictors.rate_model import RateModel, Scores
 from predictors.rate_training import Training
+from predictors.rate_units import unit_columns
 from predictors.sums import summed
 
 
@@ -27,6 +28,7 @@ def fit_report(
     notes: tuple[str, ...],
     constant: Callable[[str, Scores | None, float], RateModel],
     place: tuple[NDArray[np.intp], int],
+    own: bool,
 ) -> RateModel:
     """Model of rows of many trials each, which are dealt to the folds one by one.
 
@@ -39,10 +41,11 @@ def fit_report(
     misses = rng.multinomial(np.rint((1 - share) * weight).astype(np.int64), deal)
     tried = (hits + misses).astype(np.float64)
     row, fold = np.nonzero(tried)
-    part = Encoded(data.numbers[row], data.codes[row], _repeated(data.tags, row, n), data.twice)
+    part = Encoded(data.numbers[row], data.codes[row], _repeated(data.tags, row, n), data.twice, data.named)
+    units = unit_columns(data, always=True) if own else ()
     work = Training(
         part, Design.learn(part), (hits / np.maximum(tried, 1))[row, fold], tried[row, fold],
-        (fold.astype(np.int64),), row.astype(np.int64), None, rate, total, thorough=True,
+        (fold.astype(np.int64),), row.astype(np.int64), None, rate, total, thorough=True, units=units, by_trial=True,
     )  # fmt: skip
     model, z = cross_fit(work, encoder, notes, constant)
     # a row's rate is the mean over its parts

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from domain.tables import Floats, Ints
 from predictors.logistic import Logistic
-from predictors.rate_training import MANY_ROWS, RIDGES, ROWS_TO_JUDGE, Training, at_most, total_loss
+from predictors.rate_training import MANY_ROWS, RIDGES, ROWS_TO_JUDGE, Training, at_most, rates_of_units, total_loss
+from predictors.rate_units import UnitRates
 from predictors.trees import Trees
 
 #: From so many rows on, a fold's trees learn from the fold after it alone: each row then teaches one model's trees.
@@ -17,16 +18,21 @@ ROWS_TO_GROW = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Log-odds of judged rows by what had not seen their fold: ridge (n_ridges, n_judged), trees (n_kinds, n_counts, n_judged)."""
+    """Log-odds of judged rows by what had not seen their fold, and the models that said so, of each fold.
+
+    ridge (n_ridges, n_judged), trees (n_kinds, n_counts, n_judged), own (n_judged,) of units, where they are weighed.
+    """
 
     fold: Ints
     ridge: Floats
     trees: Floats
+    own: Floats | None
     judged: NDArray[np.bool_]
     span: tuple[int, int]
     counts: tuple[int, ...]
     regressions: list[list[Logistic]]
     grown: list[list[Trees]]
+    units: list[UnitRates | None]
 
 
 def hold_out(
@@ -46,8 +52,10 @@ def hold_out(
     place = np.cumsum(judged) - 1
     z_ridge = np.full((len(RIDGES), int(judged.sum())), np.nan)
     z_trees = np.full((len(kinds), len(counts), int(judged.sum())), np.nan)
+    z_own = np.full(int(judged.sum()), np.nan) if work.units else None
     regressions: list[list[Logistic]] = []
     grown: list[list[Trees]] = []
+    units: list[UnitRates | None] = []
     for k, outside in zip(names, held, strict=True):
         inside, at = np.flatnonzero(fold != k), place[outside]
         after = names[(np.searchsorted(names, k) + 1) % names.size]
@@ -61,6 +69,9 @@ def hold_out(
         for kind, trees in enumerate(grown[-1]):
             for t, z in enumerate(trees.staged(judge_data, counts)):
                 z_trees[kind, t, at] = z
+        units.append(rates_of_units(work, inside))
+        if z_own is not None and units[-1] is not None:
+            z_own[at] = units[-1].logits(judge_data)
         if len(grown) == 1 and (last - first > 3 or n >= MANY_ROWS):
             share, weight = work.share[outside], work.weight[outside]
             best = int(np.argmin([total_loss(z[at], share, weight) for z in z_ridge]))
@@ -68,4 +79,5 @@ def hold_out(
             regressions[0] = regressions[0][first - span[0] : last - span[0]]
             most = max(int(np.argmin([total_loss(z[at], share, weight) for z in kind])) for kind in z_trees)
             counts = counts[: most + 2]
-    return Round(fold, z_ridge, z_trees[:, : len(counts)], judged, (first, last), counts, regressions, grown)
+    z_trees = z_trees[:, : len(counts)]
+    return Round(fold, z_ridge, z_trees, z_own, judged, (first, last), counts, regressions, grown, units)

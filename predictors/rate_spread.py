@@ -5,15 +5,16 @@ from numpy.typing import NDArray
 
 from domain.tables import Floats
 from predictors.rate_training import MANY_ROWS, Training
+from predictors.rate_units import unit_columns, units_of_rows
 from predictors.sums import summed
 
 
 def units_of(work: Training) -> NDArray[np.int64] | None:
     """(n_rows,) groups of rows of the same categories, where rows are those of a report; else ``None``."""
-    codes = work.data.codes[:, ~work.data.twice]
-    if work.weight.max(initial=0.0) <= 1.0 or not codes.shape[1] or work.share.size >= MANY_ROWS:
+    columns = unit_columns(work.data, always=False)
+    if work.weight.max(initial=0.0) <= 1.0 or not columns or work.share.size >= MANY_ROWS:
         return None
-    return np.unique(codes, axis=0, return_inverse=True)[1].astype(np.int64).ravel()
+    return units_of_rows(work.data, columns)[1]
 
 
 def spread_of_groups(rate: Floats, share: Floats, weight: Floats, group: NDArray[np.int64] | None) -> float:

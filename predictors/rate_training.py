@@ -11,6 +11,7 @@ from predictors.calibration import trial_loss
 from predictors.features import Encoded
 from predictors.logistic import Design, Logistic, fit_logistic
 from predictors.rate_model import Member
+from predictors.rate_units import UnitRates, fit_units
 from predictors.trees import Trees, grow
 
 RIDGES = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
@@ -39,6 +40,10 @@ class Training:
     rate: float
     total: float
     thorough: bool
+    #: Positions of the category columns whose units' own rates are weighed too; empty where they are not.
+    units: tuple[int, ...] = ()
+    #: Whether the trials of each row were dealt to the folds one by one.
+    by_trial: bool = False
 
     def regress(self, rows: NDArray[np.intp], ridges: Sequence[float], rng: np.random.Generator) -> list[Logistic]:
         """Regressions from strong to weak ridge, each starting at the one before."""
@@ -62,6 +67,13 @@ class Training:
         return grow(self.data, rows, self.share[rows], self.weight[rows], n_trees, drawn, seed, taught)
 
 
+def rates_of_units(work: Training, rows: NDArray[np.intp]) -> UnitRates | None:
+    """Units' own rates from some rows, where they are weighed."""
+    if not work.units:
+        return None
+    return fit_units(work.data.take(rows), work.units, work.share[rows], work.weight[rows])
+
+
 def fit_final(
     work: Training, ridges: Sequence[float], n_trees: Sequence[int], kinds: Sequence[bool], rng: np.random.Generator
 ) -> Member:
@@ -69,7 +81,7 @@ def fit_final(
     rows = np.arange(work.share.size)
     seeds = range(7, 7 + (SEEDS_OF_FEW if work.thorough and rows.size < FEW_ROWS else 1))
     trees = (tuple(work.grow(rows, n, drawn, seed) for seed in seeds) for n, drawn in zip(n_trees, kinds, strict=True))
-    return Member(work.regress(rows, ridges, rng)[-1], tuple(trees))
+    return Member(work.regress(rows, ridges, rng)[-1], tuple(trees), rates_of_units(work, rows))
 
 
 def weigh_recent(work: Training, rng: np.random.Generator) -> tuple[Training, tuple[str, ...]]:

@@ -4,6 +4,7 @@ Rows are shares of trials (a click of one impression, 3 orders of 40 clicks), so
 same road. Three models that err differently are fitted on each fold: ridge regression on one-hot categories and numbers,
 and boosted trees on numbers and target statistics, with searched and with drawn thresholds. On the rows they have not
 seen, ridge and numbers of trees are chosen, their log-odds are blended and calibrated. Then all are fitted on all rows.
+Of reports, each unit's own rate, shrunk to the mean by a beta-binomial, is a fourth model.
 All is deterministic.
 """
 
@@ -26,9 +27,12 @@ from predictors.rate_folds import deal_folds, split_words
 from predictors.rate_model import RateModel, Scores
 from predictors.rate_reports import fit_report
 from predictors.rate_training import MANY_ROWS, Training
+from predictors.rate_units import unit_columns, units_of_rows
 
 #: Rows below which random folds are dealt once more, and once more.
 REPEATED_BELOW = (12_000, 5_000)
+#: Trials of an average unit from which its own rate is weighed.
+TRIALS_OF_UNIT = 3.0
 
 
 def fit_rate(
@@ -52,7 +56,8 @@ def fit_rate(
     order
         (n_rows,) time of each row: folds are then stretches of time.
     thorough
-        Deal random folds of few rows more than once, for steadier choices.
+        Deal random folds of few rows more than once, for steadier choices, and let units' own rates (those of rows of the
+        same categories) speak beside what models say of them.
 
     Raises `InsufficientHistory` where there is no trial at all.
     """
@@ -91,8 +96,12 @@ def fit_rate(
         return constant("the successes lie in too few groups to validate anything")
     data = encoder.apply(frame, None if all_used else used)
     if group is None and order is None and weight.sum() > 3 * weight.size and used.size < MANY_ROWS // n_folds:
-        return fit_report(data, encoder, share, weight, rate, total, spare, constant, (used, trials.size))
-    work = Training(data, Design.learn(data), share, weight, folds, group, order, rate, total, thorough)
+        return fit_report(data, encoder, share, weight, rate, total, spare, constant, (used, trials.size), thorough)
+    counted = thorough and group is None and weight.max() > 1.0 and used.size < MANY_ROWS
+    units = unit_columns(data, always=False) if counted else ()
+    if units and weight.sum() < TRIALS_OF_UNIT * units_of_rows(data, units)[0].shape[0]:
+        units = ()
+    work = Training(data, Design.learn(data), share, weight, folds, group, order, rate, total, thorough, units)
     model, z = cross_fit(work, encoder, spare, constant)
     seen = np.isfinite(z)
     unseen = np.full(trials.size, np.nan)

@@ -82,8 +82,8 @@ def test_orders_per_click_of_targets_beat_plain_rates_and_their_bands_hold(real_
     mean, low, high = (scored[name].to_numpy() for name in ("mean", "low", "high"))
     assert score(mean) > score(np.full(mean.size, total))
     assert score(mean) > score((hits + 0.5) / (tried + 1))
-    # days tell how far a target's rate is to be trusted; without them a beta-binomial is as good, to a nat
-    assert score(mean) > score((hits + a) / (tried + a + b)) - (0.0 if by_day else 1.0)
+    # days tell how far a target's rate is to be trusted; without them a beta-binomial is as good, to half a nat
+    assert score(mean) > score((hits + a) / (tried + a + b)) - (0.0 if by_day else 0.5)
     # a beta law with the band's width stands for the rate; orders are then placed in their own distribution
     spread = (np.log(high / (1 - high)) - np.log(low / (1 - low))) / 2 / 1.2816 * mean * (1 - mean)
     worth = np.maximum(mean * (1 - mean) / spread**2 - 1, 0.5)
