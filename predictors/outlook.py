@@ -109,7 +109,9 @@ def compose(
     # deposits are put on the footing of orders that are paid in full
     usual = np.divide(conversions.told, conversions.money, out=np.ones_like(rows.gmv), where=conversions.money > 0.02)
     unit_gmv = summed(rows.unit, rows.gmv * usual, n)
-    sales = Sales(rows.unit, rows.orders, rows.gmv * usual)
+    # what has only paid a deposit so far does not tell what a single order is worth
+    whole = usual == 1.0
+    sales = Sales(rows.unit[whole], rows.orders[whole], rows.gmv[whole])
     worth, worth_cv, unpriced = order_value(
         unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
     )

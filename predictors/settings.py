@@ -44,11 +44,11 @@ class PredictorSettings:
     hourly_lookback_days: float = 14.0
     daily_half_life_days: float = 10.0
     pooled_price_spread: float = 0.6
-    prior_level_sd: float = 0.30
+    prior_level_sd: float = 0.20
     prior_price_sd: float = 0.30
     prior_traffic_sd: float = 0.25
-    hourly_share_at_once: float = 0.40
-    hourly_mean_lag_hours: float = 12.0
+    hourly_share_at_once: float = 0.45
+    hourly_mean_lag_hours: float = 18.0
     daily_share_at_once: float = 0.80
     daily_mean_lag_days: float = 2.0
     default_order_value: float = 1.0

@@ -35,16 +35,18 @@ _DOUBT = np.array([False] * 11 + [True, True])
 DOUBT_WEIGHT = 0.08
 #: Units that the prior weights are worth, and their spread over the scales (natural logarithm).
 WEIGHT_STRENGTH, SCALE_LOG_SD = 10.0, 0.5
-#: A forecast's error before the data tells it (log scale): together with the spread of the forecasts it says how much
-#: of a forecast's distance from the mean is noise, and how far units lie from what is made of it.
-FORECAST_ERROR = 0.35
-#: Spread of units where all forecasts are alike, and the prior spread of beta.
-PLAIN_SPREAD, BETA_SD = 0.5, 0.3
+#: Part of the variance of forecasts around their kin that is error, before the data tells it, and beta's prior spread.
+#: Without kin the rates themselves spread wider: then an error of this size (log scale), and no larger part.
+NOISE_SHARE, FORECAST_ERROR, BETA_SD = 0.5, 0.35, 0.2
+#: Spread of units around what is made of a forecast, before the data tells it, over what the noise share alone says (the
+#: hints take out some); its least value, and the one where all forecasts are alike.
+LEFT_OVER, LEAST_SPREAD, PLAIN_SPREAD = 0.8, 0.12, 0.5
 #: EM steps of the weights in each round.
 WEIGHT_ROUNDS = 12
-#: Prior spread of the hints' coefficients around their prior means.
-HINT_SD = 0.2
-CAMPAIGN_SD_START = 0.15
+#: Prior spread of the hints' coefficients around their prior means, beside a forecast and without one.
+HINT_SD, HINT_SD_ALONE = 0.1, 0.2
+#: Spread of campaigns before the data tells it: beside a forecast, which has seen them, and without one.
+CAMPAIGN_SD, CAMPAIGN_SD_ALONE = 0.07, 0.15
 #: Units from which scales, slopes and level are learned where there are many more.
 _ENOUGH = 50_000
 
@@ -123,7 +125,7 @@ def shrink(
     """
     n_campaigns = int(campaign.max(initial=-1)) + 1
     design = _design(np.log(forecast), hints, hint_prior, kin)
-    state = _State(0.0, design.centre, np.zeros(n_campaigns + 1), CAMPAIGN_SD_START, design.weights)
+    state = _State(0.0, design.centre, np.zeros(n_campaigns + 1), design.campaign_sd, design.weights)
     held = np.where(campaign < 0, n_campaigns, campaign)
     # the part of the negative binomial that no round changes
     k = 1.0 / SCALES**2
@@ -179,7 +181,10 @@ def _gamma_ends(tail: float) -> tuple[Floats, Floats, Floats]:
 
 @dataclass(frozen=True, slots=True)
 class _Design:
-    """Columns of beta and the gammas, (n_units, n_slopes), for components that believe and that doubt the forecast."""
+    """Columns of beta and the gammas, (n_units, n_slopes), for components that believe and that doubt the forecast.
+
+    Beside them what is believed of slopes, weights and campaigns before the data tells it.
+    """
 
     believe: Floats
     doubt: Floats
@@ -187,6 +192,7 @@ class _Design:
     centre: Floats
     precision: Floats
     weights: Floats
+    campaign_sd: float
 
     def some(self, chosen: slice) -> "_Design":
         """Columns of some units."""
@@ -205,15 +211,19 @@ def _design(log_forecast: Floats, hints: Floats | None, hint_prior: Floats | Non
     # the forecast's distance from its kin is part error: beta takes that part out
     apart = x - near
     variance = float(apart.var()) if x.size else 0.0
-    beta = -min(FORECAST_ERROR**2 / variance, 0.8) if variance > 1e-4 else 0.0
-    remaining = FORECAST_ERROR * np.sqrt(1 + beta) if variance > 1e-4 else PLAIN_SPREAD
+    differ = variance > 1e-4
+    share = NOISE_SHARE if kin is not None else min(FORECAST_ERROR**2 / max(variance, 1e-4), NOISE_SHARE)
+    beta = -share if differ else 0.0
+    left = LEFT_OVER * float(np.sqrt(variance * share * (1 - share)))
+    remaining = max(left, LEAST_SPREAD) if differ else PLAIN_SPREAD
     return _Design(
         believe=np.concatenate([apart[:, None], held, nothing], axis=1),
         doubt=np.concatenate([np.zeros((x.size, 1)), nothing, held], axis=1),
         doubt_base=-apart,
         centre=np.concatenate([[beta], prior, 2 * prior]),
-        precision=np.concatenate([[BETA_SD], np.full(2 * prior.size, HINT_SD)]) ** -2.0,
+        precision=np.repeat([BETA_SD, HINT_SD, HINT_SD_ALONE], [1, prior.size, prior.size]) ** -2.0,
         weights=_prior_weights(remaining),
+        campaign_sd=CAMPAIGN_SD if differ else CAMPAIGN_SD_ALONE,
     )
 
 
@@ -331,8 +341,8 @@ def _newton(
     step = np.clip(np.linalg.solve(a - (b / d) @ b.T, ga - b @ (gd / d)), -0.7, 0.7)
     campaigns = state.campaign + np.clip((gd - step @ b) / d, -0.7, 0.7)
     campaigns[-1] = 0.0
-    # EM for the campaigns' spread, with a prior worth four campaigns of spread 0.15
-    spread = (campaigns[:-1] ** 2 + 1 / d[:-1]).sum() + 4 * CAMPAIGN_SD_START**2
+    # EM for the campaigns' spread, with a prior worth four campaigns
+    spread = (campaigns[:-1] ** 2 + 1 / d[:-1]).sum() + 4 * design.campaign_sd**2
     sd = float(np.clip(np.sqrt(spread / (n_groups - 1 + 4)), 0.02, 1.5))
     slope = state.slope + step[1:]
     slope[0] = np.clip(slope[0], -1.0, 0.2)

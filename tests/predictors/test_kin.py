@@ -8,12 +8,12 @@ from predictors.kin import kin_mean
 from predictors.shrinkage import shrink
 
 
-def units(seed: int, spread: float, n: int = 200):
+def units(seed: int, spread: float, n: int = 200, error: float = 0.3):
     rng = np.random.default_rng(seed)
     category, match = rng.integers(0, 8, n), rng.integers(0, 3, n)
     told = spread * (rng.standard_normal(8)[category] + 0.7 * (match - 1.0))
     rate = -3.5 + told + 0.28 * rng.standard_normal(n)
-    forecast = rate + 0.3 * rng.standard_normal(n)
+    forecast = rate + error * rng.standard_normal(n)
     columns = [pl.Series([f"c{k}" for k in category]), pl.Series([f"m{k}" for k in match])]
     return forecast, columns, told, rate, rng
 
@@ -51,3 +51,17 @@ def test_rates_come_nearer_to_the_truth_where_kin_are_known():
         ]
         better.append(error[1] / error[0])
     assert np.mean(better) < 0.95
+
+
+@pytest.mark.parametrize(("error", "most"), [(0.1, 0.19), (0.3, 0.25), (0.6, 0.40)])
+def test_before_many_orders_forecasts_are_believed_by_half(error, most):
+    # 40 units with an order each: they cannot tell how good forecasts are, so neither belief may cost much
+    miss = []
+    for seed in range(20):
+        forecast, columns, _, rate, rng = units(seed, 0.24, 40, error)
+        due = rng.gamma(1.0, 1.0, 40)
+        seen = rng.poisson(due * np.exp(rate - forecast)).astype(float)
+        kin = kin_mean(forecast, columns)
+        found = shrink(seen, due, np.exp(forecast), np.arange(40) % 4, 0.2, kin=kin)
+        miss.append(np.std(np.log(found.ratio) + forecast - rate))
+    assert np.mean(miss) < most
