@@ -15,6 +15,7 @@ from domain.errors import PredictionError
 from domain.goals import Scope, TargetKind
 from domain.phases import PromotionCalendar
 from domain.plans import DecisionState
+from predictors.margins import learn_margins
 
 
 def show(seen: Sight) -> None:
@@ -60,14 +61,16 @@ def show(seen: Sight) -> None:
 def _margin(seen: Sight) -> tuple[float | None, bool]:
     """Share of the price that is left before ads, and whether the catalog tells it."""
     units = seen.kept("units", seen.cut, lambda: seen.workspace.units(seen.account.name, seen.cut))
-    told = units.filter(pl.col("margin_rate").is_not_null())
-    if told.height:
+    margins = seen.kept("margins", seen.cut, lambda: learn_margins(units)).rate
+    if margins is not None:  # units that nobody spoke of take their category's
         sales = seen.kept("by campaign", seen.cut, lambda: seen.views.series(seen.account.name, by="campaign", at=seen.cut))  # fmt: skip
         weight = sales.group_by("campaign").agg(pl.col("gmv").sum())
-        rates = told.group_by("campaign").agg(pl.col("margin_rate").mean()).join(weight, on="campaign", how="left")
-        total = float(rates["gmv"].fill_null(0.0).sum())
-        mean = float((rates["margin_rate"] * rates["gmv"].fill_null(0.0)).sum()) / total if total > 0 else float(rates["margin_rate"].mean())  # type: ignore[arg-type]  # fmt: skip
-        return mean, True
+        rates = (
+            units.select("campaign", pl.Series("rate", margins.mean)).group_by("campaign").agg(pl.col("rate").mean())
+        )
+        both = rates.join(weight, on="campaign", how="left").with_columns(pl.col("gmv").fill_null(0.0))
+        rate, gmv = both["rate"].to_numpy(), both["gmv"].to_numpy()
+        return float(rate @ gmv / gmv.sum()) if gmv.sum() > 0 else float(rate.mean()), True
     return st.session_state.get(f"margin-{seen.account.name}"), False
 
 
