@@ -32,7 +32,7 @@ from predictors.won_level import follow_won
 _PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
 #: What clicks brought beyond belief is luck but for what the model may be wrong: its relative error, and the spread of an
 #: order's value over its mean.
-_MODEL_ERROR, _BASKET_CV = 0.08, 1.0
+_MODEL_ERROR, _BASKET_CV = 0.06, 1.0
 #: Clicks that the believed click rate is worth.
 CTR_WORTH = 20.0
 

@@ -44,7 +44,7 @@ class PredictorSettings:
     hourly_lookback_days: float = 14.0
     daily_half_life_days: float = 10.0
     pooled_price_spread: float = 0.6
-    prior_level_sd: float = 0.20
+    prior_level_sd: float = 0.17
     prior_price_sd: float = 0.30
     prior_traffic_sd: float = 0.25
     hourly_share_at_once: float = 0.45
