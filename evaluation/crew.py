@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -41,14 +42,21 @@ def crew(size: int, listen: Callable[[Any], None] | None = None) -> Iterator[tup
 def unheard() -> Iterator[None]:
     """Ctrl-C waits until the block ends; processes that are started in it never hear of it.
 
-    A blocked signal is kept and its mask inherited. To ignore it instead would lose a Ctrl-C that comes while
-    processes start, and the whole simulation would go on.
+    They inherit the blocked signal. To ignore it here as well would lose a Ctrl-C that comes while processes start, and the
+    whole simulation would go on; and where this process has more threads, one of them may be told in place of the main one.
     """
+    in_charge = threading.current_thread() is threading.main_thread()  # only it may say what a signal does
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number)) if in_charge else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if in_charge:
+            signal.signal(signal.SIGINT, handler)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
