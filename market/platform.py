@@ -11,7 +11,7 @@ from scipy.special import pdtrik
 
 from domain.errors import ConfigError, InvalidPlan
 from domain.plans import RECEIPTS, Action, BidPlan, Receipts, ReceiptState
-from domain.tables import BIDS, REPORT, BidTable, Floats, ReportBatch
+from domain.tables import BIDS, REPORT, US_PER_HOUR, UTC_TIME, BidTable, Floats, ReportBatch, check
 from domain.time import Hour, Window
 from market.fluid import Curves
 from market.ledger import Ledger
@@ -39,6 +39,8 @@ class SimPlatform:
         self.world = world
         self.ledger = Ledger(world.n_units, world.n_hours)
         self.clock = 0
+        starts = [h.start.replace(tzinfo=None) for h in world.hours]
+        self._starts = np.array(starts, "datetime64[us]").astype(np.int64)
         self._bids: Floats = world.start_bids.copy()
         self._edits = np.zeros(world.n_units, np.int64)
         self._position = {unit_id: i for i, unit_id in enumerate(world.units["unit_id"])}
@@ -78,20 +80,19 @@ class SimPlatform:
         fresh = ledger.changed[:, low:high] > self._read_before if high > low else np.zeros((0, 0), np.bool_)
         hour, unit = np.nonzero(fresh.T)
         hour = hour + low
-        starts = np.array([h.start.replace(tzinfo=None) for h in self.world.hours], "datetime64[us]")
+        starts = self._starts
         columns = {
             "unit_id": self.world.units["unit_id"].gather(unit),
-            "start_utc": pl.Series(starts[hour]).dt.replace_time_zone("UTC"),
-            "grain": pl.repeat("hour", unit.size, eager=True),
+            "start_utc": pl.Series(starts[hour]).cast(UTC_TIME),
+            "grain": pl.repeat("hour", unit.size, dtype=REPORT["grain"], eager=True),
             "hours": np.ones(unit.size),
             **{n: getattr(ledger, n)[unit, hour] for n in ("impressions", "clicks", "spend", "orders", "gmv")},
             "bid_cpc": ledger.bids[unit, hour],
-            "learned_at": pl.Series(
-                starts[0] + ledger.changed[unit, hour].astype("timedelta64[h]").astype("timedelta64[us]")
-            ).dt.replace_time_zone("UTC"),
+            "learned_at": pl.Series(starts[0] + ledger.changed[unit, hour].astype(np.int64) * US_PER_HOUR).cast(
+                UTC_TIME
+            ),
         }
-        frame = pl.DataFrame(columns).cast({"grain": REPORT["grain"]})
-        return ReportBatch(frame.select(list(REPORT)), source="sim")
+        return ReportBatch(check(pl.DataFrame(columns), REPORT, "reports of the market"), source="sim")
 
     def live_bids(self) -> BidTable:
         """Bids in force, all known."""
