@@ -12,11 +12,10 @@ import numpy as np
 import polars as pl
 
 from domain.phases import PhaseKind, PromotionCalendar
-from domain.tables import Bools, Floats, Ints, Known, instants
+from domain.tables import US_PER_HOUR, Bools, Floats, Ints, Known, instants
 from domain.time import Hour
 from predictors.profile import WeekProfile
 
-US_PER_HOUR = 3_600_000_000
 PHASE_KINDS = tuple(PhaseKind)
 #: Hours to a burst where there is none.
 NEVER = 1 << 30
