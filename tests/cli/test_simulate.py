@@ -166,9 +166,14 @@ def test_a_scenario_that_contradicts_itself_is_refused(run, tiny, before, after)
 )
 def test_ctrl_c_ends_long_work_cleanly(home, tmp_path, words, result):
     command = [str(Path(sys.executable).with_name("steadybid")), *words, str(tmp_path / result), "--jobs", "2"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    # whoever runs the tests in the background ignores Ctrl-C, and what is started from there would too
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     try:
         if words[0] == "simulate":
