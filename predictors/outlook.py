@@ -115,12 +115,13 @@ def compose(
     worth, worth_cv, unpriced = order_value(
         unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
     )
-    orders = clicks * (credits.clicks_kept * conversions.cvr[:, None])
+    cvr = credits.clicks_kept * conversions.cvr  # of the clicks that an hour charges at first
+    orders = clicks * cvr[:, None]
     impressions_seen = summed(rows.unit, rows.impressions, n)
     # impressions only inform: plain credibility is enough for the click rate
     ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()
-    low, high = gamma_band(conversions.cvr, cv)
+    low, high = gamma_band(cvr, cv)
     due = staying * conversions.factor * conversions.cvr[rows.unit]
     believed = due * worth[rows.unit]
     value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]
@@ -138,8 +139,8 @@ def compose(
         traffic=response.traffic,
         price=response.price,
         value=value,
-        click_value=credits.clicks_kept * conversions.cvr * worth,
-        cvr=RateForecast(conversions.cvr, low, np.minimum(high, 1.0), conversions.clicks),
+        click_value=cvr * worth,
+        cvr=RateForecast(cvr, low, np.minimum(high, 1.0), conversions.clicks),
         click_value_cv=np.hypot(conversions.shrunk.own_cv, worth_cv),
         volume_cv=response.volume_cv,
         common_value_cv=conversions.shrunk.common_cv,

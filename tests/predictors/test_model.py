@@ -1,6 +1,7 @@
 """Properties of the whole response model on a small market with hidden truth."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -91,3 +92,26 @@ def test_in_first_price_the_bids_that_were_paid_do_not_move_the_market_price(wor
     assert np.allclose(outlook.price, world.forecast_price[30:], rtol=0.06)
     assert np.allclose(outlook.spend, outlook.clicks * outlook.bids)
     assert any("first price" in note for note in outlook.notes)
+
+
+def test_all_figures_of_an_outlook_speak_of_the_same_clicks_where_some_come_back(worlds):
+    """A tenth of each hour's clicks was credited back at age 10: orders, rates, values and money that stays agree."""
+    world = worlds(1)
+    known = world.known(60)
+    old = known.performance.filter(pl.col("start_utc") <= known.hour.start - timedelta(hours=10))
+    back = old.select(
+        "unit",
+        "start_utc",
+        (pl.col("start_utc") + timedelta(hours=10)).alias("learned_at"),
+        -pl.col("clicks") / 9,
+        -pl.col("spend") / 9,
+    ).sort("learned_at", "start_utc", "unit")
+    outlook = SteadyModel(calendar=world.calendar).outlook(replace(known, credits=back), world.ahead(60))
+    assert outlook.spend_kept == pytest.approx(0.9, abs=0.01)
+    np.testing.assert_allclose(outlook.orders, outlook.clicks * outlook.cvr.mean[:, None], rtol=1e-12)
+    np.testing.assert_allclose(outlook.gmv, outlook.clicks * outlook.click_value[:, None], rtol=1e-12)
+    assert outlook.matured_spend is not None
+    told = known.performance["spend"].to_numpy()
+    young = (known.performance["start_utc"] > known.hour.start - timedelta(hours=10)).to_numpy()
+    np.testing.assert_allclose(outlook.matured_spend[~young], told[~young], rtol=1e-12)
+    assert outlook.matured_spend[young].sum() == pytest.approx(0.9 * told[young].sum(), rel=0.01)
