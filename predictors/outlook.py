@@ -6,7 +6,7 @@ paid as a proxy bid, and ordinary hours are spread by the week's profile. Conver
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
@@ -15,24 +15,21 @@ from domain.errors import InsufficientHistory
 from domain.outlook import Auction, Outlook, RateForecast
 from domain.tables import Bools, Floats, Known
 from domain.time import Hour
-from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
-from predictors.credits import LAST_AGE, Credits, learn_credits
+from predictors.conversions import Conversions, UnitBeliefs
+from predictors.credits import Credits
 from predictors.elasticity import elasticity_correction
 from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.landscape import Landscape, mean_price
+from predictors.past import learn_past
 from predictors.price_level import PAYS, PriceRows, follow_price, learn_payment
 from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
 from predictors.sums import summed
 from predictors.traffic import daily_volume, learn_traffic
-from predictors.value import Sales, order_value
 from predictors.won_level import follow_won
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
 _PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
-#: What clicks brought beyond belief is luck but for what the model may be wrong: its relative error, and the spread of an
-#: order's value over its mean.
-_MODEL_ERROR, _BASKET_CV = 0.06, 1.0
 #: Clicks that the believed click rate is worth.
 CTR_WORTH = 20.0
 
@@ -89,11 +86,8 @@ def compose(
     """Outlook from evidence and beliefs."""
     rows, n = evidence.rows, evidence.n_units
     ahead = evidence.factors.position(np.array([h.hours_since(known.hour) for h in hours], np.int64))
-    credits = _credits(evidence)
-    age = np.where(rows.daily, LAST_AGE, np.clip(rows.age, 0, LAST_AGE))
-    # nobody orders after an invalid click: conversions are learned of the clicks that stay
-    staying = rows.clicks * credits.clicks[age]
-    conversions = learn_conversions(replace(evidence, rows=replace(rows, clicks=staying)), beliefs, settings)
+    past = learn_past(evidence, beliefs, settings)
+    conversions, credits, worth = past.conversions, past.credits, past.worth
     bids_known = np.isfinite(rows.bid) & (rows.bid > 0)
     if rows.clicks[bids_known].sum() * 2 >= rows.clicks.sum() and (
         bids_known.any() or known.priors.price_median is not None
@@ -105,16 +99,6 @@ def compose(
         response.proxy / response.price[0], settings.lowest_bid, response.highest, settings.n_levels
     )
     clicks, spend = response.landscape.tables(bids)
-    unit_orders = summed(rows.unit, rows.orders, n)
-    # deposits are put on the footing of orders that are paid in full
-    usual = np.divide(conversions.told, conversions.money, out=np.ones_like(rows.gmv), where=conversions.money > 0.02)
-    unit_gmv = summed(rows.unit, rows.gmv * usual, n)
-    # what has only paid a deposit so far does not tell what a single order is worth
-    whole = usual == 1.0
-    sales = Sales(rows.unit[whole], rows.orders[whole], rows.gmv[whole])
-    worth, worth_cv, unpriced = order_value(
-        unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
-    )
     cvr = credits.clicks_kept * conversions.cvr  # of the clicks that an hour charges at first
     orders = clicks * cvr[:, None]
     impressions_seen = summed(rows.unit, rows.impressions, n)
@@ -122,12 +106,9 @@ def compose(
     ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()
     low, high = gamma_band(cvr, cv)
-    due = staying * conversions.factor * conversions.cvr[rows.unit]
-    believed = due * worth[rows.unit]
     value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]
-    kept = _no_luck(float(unit_orders.sum()))
-    if unpriced:
-        notes = (*notes, f"no price for {unpriced} units: the account's mean order value is used")
+    if past.unpriced:
+        notes = (*notes, f"no price for {past.unpriced} units: the account's mean order value is used")
     return Outlook(
         hours=tuple(hours),
         bids=bids,
@@ -141,16 +122,16 @@ def compose(
         value=value,
         click_value=cvr * worth,
         cvr=RateForecast(cvr, low, np.minimum(high, 1.0), conversions.clicks),
-        click_value_cv=np.hypot(conversions.shrunk.own_cv, worth_cv),
+        click_value_cv=np.hypot(conversions.shrunk.own_cv, past.worth_cv),
         volume_cv=response.volume_cv,
         common_value_cv=conversions.shrunk.common_cv,
         bid_proxy=response.proxy,
         bid_known=response.told,
         support_low=response.low,
         support_high=response.high,
-        matured_orders=due + kept * (rows.orders - due * conversions.told),
-        matured_gmv=believed * conversions.final + kept * (rows.gmv - believed * conversions.money),
-        matured_spend=rows.spend * credits.spend[age],
+        matured_orders=past.orders,
+        matured_gmv=past.gmv,
+        matured_spend=past.spend,
         spend_kept=credits.spend_kept,
         auction=auction,
         common_volume_cv=response.common_volume_cv,
@@ -158,15 +139,6 @@ def compose(
         marginal_price=response.landscape.spend_scale if auction is Auction.SECOND_PRICE else None,
         notes=(*notes, *response.notes, *_words(conversions), *_credit_words(credits)),
     )
-
-
-def _credits(evidence: Evidence) -> Credits:
-    rows = evidence.rows
-    mine = slice(None) if not rows.daily.any() else np.flatnonzero(~rows.daily)
-    return learn_credits(
-        rows.age[mine], rows.clicks[mine], rows.spend[mine],
-        evidence.credit_age, evidence.credit_clicks, evidence.credit_spend,
-    )  # fmt: skip
 
 
 def _credit_words(credits: Credits) -> tuple[str, ...]:
@@ -181,16 +153,6 @@ def _live(known: Known) -> tuple[Floats, Bools]:
     bid = live["bid_cpc"].to_numpy()  # null becomes NaN
     told = live["known"].to_numpy() & np.isfinite(bid) & (bid > 0)
     return bid, told
-
-
-def _no_luck(orders: float) -> float:
-    """Share of the gap between what was told and what was believed to be told by then that counts as bought.
-
-    Of n orders the gap is luck with variance (1 + cv^2) / n, and error of the model with a variance of its own: the share
-    is their credibility. With some thousand orders nearly all of it counts; with a hundred, a lucky day is no reason to
-    spend more than the next one's clicks are worth, and an unlucky one none to starve.
-    """
-    return orders / (orders + (1 + _BASKET_CV**2) / _MODEL_ERROR**2)
 
 
 def _followed(
