@@ -1,4 +1,4 @@
-"""Back-test of next-day bands and of the landscape: many worlds, bids near last month's with a little dithering.
+"""Back-test of bands of the next day and of final ROI, and of the landscape: many worlds, bids near last month's, dithered.
 
     python -m benchmarks.bands --first 3000 --worlds 10
     python -m benchmarks.bands --first 120 --worlds 5 --scenarios four-phase-roi,first-price --landscape
@@ -7,8 +7,12 @@ Every midnight of a world is one plan-day (and each campaign's day another): bid
 day are made from what is known, the day runs, and late orders come in. Printed are the shares of plan-days inside the
 80 % bands, those that `predictors.champion` counts of each day that ended a day ago ("night"), and, if asked for, how far
 the spend at 30 % more and less bid is off against the spend at the bid, five times a day. Faults and shocks of a scenario
-happen. World k of scenario i has the seed first + i worlds + k, so that no two of
-them are alike; seeds from 100 on are for tuning.
+happen. World k of scenario i has the seed first + i worlds + k, so that no two of them are alike; seeds from 100 on are for
+tuning.
+
+Every noon and midnight final ROI is told of all that was bought so far ("final, at once"), and of what was bought up to a day
+before ("final, 24 h later"): how often its band held what came in at last, and how far the figure was off that and off the
+expected value of the clicks in the world. With ``--final`` nothing else is made, which is ten times as fast.
 """
 
 import argparse
@@ -18,15 +22,20 @@ from dataclasses import replace
 import numpy as np
 
 from data.memory import MemoryStore
-from domain.tables import Known
+from domain.goals import Scope
+from domain.groups import Groups
+from domain.tables import Floats, Known
 from domain.time import Window
 from evaluation.desks import auction_of
-from market import load_scenario, make_platform, make_world, troubled
+from market import SimPlatform, SimWorld, load_scenario, make_platform, make_world, troubled
 from predictors import SteadyModel
 from predictors.champion import challenge
 from predictors.day_ahead import FIGURES, ahead
+from predictors.matured import Matured
 
 DAY = 24
+#: How often final ROI is told.
+HALF_DAY = 12
 #: Hours of the day in which the landscape is looked at.
 LOOKS = (1, 9, 13, 17, 21)
 #: Scenarios of accounts that are bid for by the hour; the wide one is looked at through its first units.
@@ -38,7 +47,9 @@ SCENARIOS = (
 WIDE = 5
 
 
-def run(name: str, seed: int, units: int, dither: float, landscape: bool) -> dict[str, list[tuple[float, float]]]:
+def run(
+    name: str, seed: int, units: int, dither: float, landscape: bool, only_final: bool = False
+) -> dict[str, list[tuple[float, float]]]:
     """Miss of each figure in units of the stated error, and landscape errors, of one world."""
     scenario = load_scenario(name)
     count = units * WIDE if name == "wide-account" else units
@@ -53,14 +64,22 @@ def run(name: str, seed: int, units: int, dither: float, landscape: bool) -> dic
     level = np.exp(0.2 * rng.standard_normal())
     told: list[tuple[int, int, dict]] = []
     nights: dict[int, Known] = {}
+    final: list[tuple[str, int, Matured]] = []
+    groups = Groups.from_units(world.units, (Scope.CAMPAIGN,))
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     plan = np.zeros((world.n_units, DAY))
     for h, hour in enumerate(world.hours):
         store.append(reports.read_reports(Window(world.hours[0].start, hour.end)), reports.live_bids(), hour.start)
+        if h and h % HALF_DAY == 0:
+            known = store.at(hour)
+            for when, upto in (("at once", h), ("24 h later", h - DAY)):
+                if upto > 0:
+                    final.append((f"final, {when}", upto, model.matured(known, groups, until=world.hours[upto].start)))
         if h % DAY == 0:
             hours = world.hours[h : h + DAY]
             factor = world.expected.price[h : h + DAY] * np.exp(dither * rng.standard_normal((world.n_units, DAY)))
             plan = world.start_bids[:, None] * level * factor
+        if h % DAY == 0 and not only_final:
             nights[h] = store.at(hour)
             if h >= 2 * DAY:  # as the night does it: of the day that ended a day ago
                 tried = challenge(model, nights[h - 2 * DAY], nights[h], world.hours[h - 2 * DAY : h - DAY], None)
@@ -84,6 +103,8 @@ def run(name: str, seed: int, units: int, dither: float, landscape: bool) -> dic
                 found[f"landscape account day {h // DAY}"].append((abs(whole), whole))
                 found[f"landscape unit day {h // DAY}"].append((float(np.median(np.abs(each))), float(np.median(each))))
     platform.run_out()
+    for key, values in _final(world, platform, groups, final).items():
+        found[key] += values
     for h, kind, bands in told:
         for figure in FIGURES:
             total = getattr(platform.ledger, figure)[:, h : h + DAY].sum(1)
@@ -97,6 +118,36 @@ def run(name: str, seed: int, units: int, dither: float, landscape: bool) -> dic
     return found
 
 
+def _final(
+    world: SimWorld, platform: SimPlatform, groups: Groups, told: list[tuple[str, int, Matured]]
+) -> dict[str, list[tuple[float, float]]]:
+    """Whether bands of final ROI held (and the miss over half their width), and how far the account's figure was off."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    ledger, curves = platform.ledger, world.curves
+    expected = ledger.clicks * curves.cvr * curves.order_value[:, None]
+    for when, upto, one in told:
+
+        def total(amounts: Floats, end: int = upto) -> Floats:
+            return groups.rolled_up(amounts[:, :end].sum(1))
+
+        spend = np.maximum(total(ledger.spend), 1e-12)
+        came, worth = total(ledger.gmv) / spend, total(expected) / spend
+        spent = one.final_spend > 0
+        low, figure, high = (np.where(spent, g / np.maximum(one.final_spend, 1e-12), 0.0) for g in (one.low, one.gmv, one.high))  # fmt: skip
+        miss = (came - (low + high) / 2) / np.maximum((high - low) / 2, 1e-12)
+        inside = (low <= came) & (came <= high)
+        for g in np.flatnonzero(spent):
+            found[f"{when}, {'campaign' if g else 'account'}"].append((float(inside[g]), float(miss[g])))
+        if not spent[0]:
+            continue
+        found[f"{when}, account, hour {upto:3d}"].append((float(inside[0]), float(miss[0])))
+        for what, truth in (("at last", came[0]), ("expected", worth[0])):
+            off = float(figure[0] / truth - 1) if truth > 0 else 0.0
+            found[f"{when}, off {what}, hour {upto:3d}"].append((abs(off), off))
+        found[f"{when}, half width, hour {upto:3d}"].append((float((high[0] - low[0]) / 2 / max(came[0], 1e-12)), 0.0))
+    return found
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -104,6 +155,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=3000)
     parser.add_argument("--worlds", type=int, default=10)
     parser.add_argument("--landscape", action="store_true")
+    parser.add_argument("--final", action="store_true")
     parser.add_argument("--units", type=int, default=60)
     parser.add_argument("--dither", type=float, default=0.1)
     options = parser.parse_args()
@@ -112,7 +164,7 @@ def main() -> None:
         one: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for k in range(options.worlds):
             seed = options.first + i * options.worlds + k
-            for key, values in run(name, seed, options.units, options.dither, options.landscape).items():
+            for key, values in run(name, seed, options.units, options.dither, options.landscape, options.final).items():
                 one[key] += values
                 total[key] += values
         _print(name, one)
@@ -125,6 +177,11 @@ def _print(name: str, found: dict[str, list[tuple[float, float]]]) -> None:
         a = np.array(found[key])
         if key.startswith("landscape"):
             print(f"  {key:28s} median error {np.median(a[:, 0]):6.1%}   n {len(a)}")
+        elif " off " in key or " half width" in key:
+            rms = np.sqrt((a[:, 1] ** 2).mean())
+            print(
+                f"  {key:28s} median {np.median(a[:, 0]):6.2%}   mean {a[:, 1].mean():+.2%}   rms {rms:.2%}   n {len(a)}"
+            )
         elif key == "night":
             held = float((a[:, 0] * a[:, 1]).sum() / max(a[:, 1].sum(), 1.0))
             print(f"  {key:28s} inside 80 % band {held:6.1%}   n {a[:, 1].sum():.0f} of {len(a)} nights")

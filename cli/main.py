@@ -27,6 +27,7 @@ from cli import (
     rates,
     replay,
     simulation,
+    status,
     targets,
 )
 from cli.output import make_writable
@@ -148,6 +149,7 @@ app.command("hold")(operate.hold)
 app.command("release")(operate.release)
 app.command("holds")(operate.holds)
 app.command("decisions")(operate.decisions)
+app.command("status")(status.status)
 app.add_typer(models.models_app, name="models")
 app.command("serve")(operate.serve)
 app.command("doctor")(doctor.doctor)

@@ -1,12 +1,12 @@
 """What changed targets would do, before anybody saves them: the rest of the horizon solved again.
 
-Model, program and solver are those of the hour's decision; only the goals differ. On ordinary days, which end at
-midnight, a week is looked ahead, so that an edit in the evening shows more than what is left of the day.
+Model (as its champion was fitted), program and solver are those of the hour's decision; only the goals differ. On
+ordinary days, which end at midnight, a week is looked ahead, so that an edit in the evening shows more than what is left of the day.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -22,12 +22,14 @@ from domain.tables import Known
 from domain.time import ONE_HOUR, Hour, Window
 from engine.accounts import completed, usable
 from engine.ahead import FIGURES, Ahead, told
+from engine.champions import FitBook, fitted
 from engine.cycle import MEMORY_HOURS
 from engine.desk import Horizon
 from engine.promotions import past_phases
 from pacing.horizon import build
 from pacing.ledger import Ledger
 from predictors import SteadyModel
+from predictors.matured import Matured
 
 #: How many days ordinary time is looked ahead, the present one included.
 ORDINARY_DAYS = 7
@@ -43,6 +45,8 @@ class Study:
         What the hour's decision would be made of.
     solver
         Solves the program of the rest.
+    model
+        What made the outlook; ``None`` = a model that tells no bands of the past.
     """
 
     known: Known
@@ -50,6 +54,7 @@ class Study:
     groups: Groups
     calendar: PromotionCalendar
     solver: Solver
+    model: SteadyModel | None = None
 
     def ahead(self, goals: Goals) -> Ahead:
         """Rest of the horizon under goals; raises `OptimizationError` where no method answers."""
@@ -72,6 +77,16 @@ class Study:
             pl.Series("gmv", self.outlook.matured_gmv),
         )
         return rows.group_by("start_utc", "grain").agg(pl.col(n).sum() for n in FIGURES).sort("start_utc")
+
+    def matured_roi(self, since: datetime | None = None) -> pl.DataFrame:
+        """Reported and final ROI of what was bought since an instant, by group, with 80 % bands of what is told at last.
+
+        Columns of `Matured.table`, one row per group: ``account`` first, then business types and campaigns as `Groups` has
+        them. Final figures are those of `outlook`. No row where the model tells no bands.
+        """
+        if self.model is None or not self.known.n_units:
+            return Matured.none().table()
+        return self.model.matured(self.known, self.groups, since).table()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +122,7 @@ def study(
     calendar
         Phases to assume; ``None`` = those in force.
     model
-        Predicts the responses; ``None`` = the product's own.
+        Predicts the responses; ``None`` = the product's own, as the hours use it.
 
     Raises
     ------
@@ -117,9 +132,14 @@ def study(
     phases = workspace.phases(account) if calendar is None else calendar
     planned = workspace.journal(account).planned(hour, MEMORY_HOURS)
     known = replace(workspace.asof(account).at(hour), planned=planned)
-    predictor = (model or SteadyModel(calendar=phases, past=past_phases(workspace, account, hour, phases))).fit(known)
-    outlook = predictor.outlook(known, hours_ahead(known, phases))
-    return Study(known, outlook, Groups.from_units(known.units), phases, AutoSolver())
+    if model is None:
+        own = SteadyModel(calendar=phases, past=past_phases(workspace, account, hour, phases))
+        model = fitted(own, known, FitBook.of(workspace.home, account))
+    else:
+        model = model.fit(known)
+    outlook = model.outlook(known, hours_ahead(known, phases))
+    steady = model if isinstance(model, SteadyModel) else None
+    return Study(known, outlook, Groups.from_units(known.units), phases, AutoSolver(), steady)
 
 
 def what_if(

@@ -74,6 +74,8 @@ class Conversions:
         (n_kinds,) `final` of clicks to come, by kind of phase.
     factor
         (n_rows,) forecast factor on orders per click.
+    steps
+        (n_rows,) age in steps of the row's delay law, up to which its orders could be told.
     clicks
         (n_units,) clicks seen.
     returned
@@ -95,6 +97,7 @@ class Conversions:
     final: Floats
     kept: Floats
     factor: Floats
+    steps: Floats
     clicks: Floats
     returned: Returns
     waits: Mapping[int, Waiting]
@@ -116,6 +119,8 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
     hints, hint_prior = _hints(beliefs)
     by_day = np.flatnonzero(rows.daily)
     hourly_rows = HourlyOrders.of(evidence, kind, rows.clicks * factor * beliefs.cvr[rows.unit], beliefs.order_value)
+    steps = np.where(rows.daily, rows.age / 24.0, 0.0)
+    steps[hourly_rows.rows] = hourly_rows.age
 
     def settle(cvr: Floats, before: tuple[DelayLaw, Mapping[int, Waiting]] | None) -> Conversions:
         # units are weighed by what is known of them, but the level stays the forecast's: the delay has its own prior
@@ -138,7 +143,7 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
         )
         cvr = np.minimum(beliefs.cvr * shrunk.ratio, 1.0)
         return Conversions(
-            cvr, shrunk, hourly, daily, told, money, final, settled.kept, factor, clicks,
+            cvr, shrunk, hourly, daily, told, money, final, settled.kept, factor, steps, clicks,
             settled.returned, settled.waits, settled.deposits, hourly_rows.telling.silent_now,
         )  # fmt: skip
 

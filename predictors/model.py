@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 
 from domain.errors import ConfigError
+from domain.groups import Groups
 from domain.outlook import Auction, Outlook
 from domain.phases import PromotionCalendar
-from domain.tables import HOURS, Floats, Known, empty
+from domain.tables import HOURS, Floats, Known, empty, instants, moment
 from domain.time import Hour
 from predictors.account_rates import UnitRate, fit_unit_rate
 from predictors.conversions import UnitBeliefs
 from predictors.evidence import Evidence, gather
 from predictors.kin import kin_mean
+from predictors.matured import Matured, matured_totals
 from predictors.outlook import compose
+from predictors.past import learn_past
 from predictors.profile import HOURS_OF_WEEK, WeekProfile
 from predictors.settings import PredictorSettings
 from predictors.sums import summed
@@ -123,6 +127,30 @@ class SteadyModel:
         beliefs, notes = self._beliefs(known, evidence.rows.clicks, evidence.rows.impressions, evidence.rows.orders)
         outlook = compose(known, hours, evidence, beliefs, self.settings, self.auction, (*self.notes, *notes))
         return self._with_doubt(outlook, evidence, known.hour) if self.uplifts.past else outlook
+
+    def matured(
+        self, known: Known, groups: Groups, since: datetime | None = None, until: datetime | None = None
+    ) -> Matured:
+        """What past clicks cost and sold in the end, by group: the outlook's matured figures, and 80 % bands.
+
+        Parameters
+        ----------
+        groups
+            Groups of the units of `known`.
+        since, until
+            Clicks of hours (or days) that start from the one instant on, and before the other; ``None`` = no end.
+        """
+        profile = self.profile if self.profile is not None else WeekProfile.default()
+        evidence = gather(known, [known.hour], self.uplifts.calendar(self.calendar), profile)
+        rows = evidence.rows
+        beliefs, _ = self._beliefs(known, rows.clicks, rows.impressions, rows.orders)
+        past = learn_past(evidence, beliefs, self.settings)
+        starts = instants(known.performance["start_utc"])
+        kept = np.ones(starts.size, np.bool_)
+        kept &= True if since is None else starts >= moment(since)
+        kept &= True if until is None else starts < moment(until)
+        level_sd = self.settings.prior_level_sd if beliefs.cvr_stated.any() else 1.0
+        return matured_totals(evidence, past, groups, level_sd, kept)
 
     def _with_doubt(self, outlook: Outlook, evidence: Evidence, cut: Hour) -> Outlook:
         """Outlook whose shared errors hold those of learned uplifts too, in hours that no forecast speaks of."""

@@ -59,8 +59,9 @@ def study(world: SimWorld) -> Study:
     assert isinstance(store, MemoryStore)
     store.append(platform.read_reports(desk.lookback(hour)), platform.live_bids(), hour.start)
     known = replace(store.at(hour), planned=desk.journal.planned(hour, 48))
-    outlook = SteadyModel(calendar=world.calendar).outlook(known, hours_ahead(known, world.calendar))
-    return Study(known, outlook, Groups.from_units(known.units), world.calendar, AutoSolver())
+    model = SteadyModel(calendar=world.calendar)
+    outlook = model.outlook(known, hours_ahead(known, world.calendar))
+    return Study(known, outlook, Groups.from_units(known.units), world.calendar, AutoSolver(), model)
 
 
 def goals(*targets: Target) -> Goals:
@@ -157,6 +158,27 @@ def test_estimated_final_orders_are_never_fewer_than_the_reported_ones(study: St
     final, told = study.matured(), study.known.totals()
     assert final["spend"].sum() == pytest.approx(told["spend"])
     assert final["orders"].sum() >= told["orders"] * (1 - 1e-9)
+
+
+def test_final_roi_is_what_decisions_count_and_campaigns_add_up(study: Study) -> None:
+    told = study.matured_roi()
+    whole = told.row(0, named=True)
+    assert whole["group"] == "account"
+    decided = Ledger(study.known, study.outlook, study.groups).since(None)
+    np.testing.assert_allclose(told["gmv"], decided.gmv)
+    np.testing.assert_allclose(told["final_spend"], decided.final_spend)
+    assert whole["roi"] == pytest.approx(decided.gmv[0] / decided.final_spend[0])
+    assert whole["gmv"] == pytest.approx(study.matured()["gmv"].sum())
+    assert whole["reported_roi"] == pytest.approx(study.known.totals()["gmv"] / study.known.totals()["spend"])
+    campaigns = told.filter(pl.col("group").str.starts_with("campaign:"))
+    assert campaigns.height == 4
+    assert campaigns["gmv"].sum() == pytest.approx(whole["gmv"])
+    assert whole["reported_roi"] < whole["roi_low"] < whole["roi"] < whole["roi_high"]
+    burst = study.calendar.phases[1].window.start
+    assert study.matured_roi(burst)["spend"][0] == pytest.approx(
+        study.known.performance.filter(pl.col("start_utc") >= burst)["spend"].sum()
+    )
+    assert replace(study, model=None).matured_roi().height == 0  # nobody said which model
 
 
 def known_at(hour: Hour) -> Known:
