@@ -78,12 +78,17 @@ class Returns:
         (n_hours,) share of returns that is told so many hours after the order was.
     learned_from
         Returned orders that were seen.
+    laws, shares, weights
+        (n_laws, n_hours), (n_laws,) and (n_laws,): laws that were tried, rho under each, and how likely each is.
     """
 
     share: float
     share_sd: float
     law: Floats
     learned_from: float
+    laws: Floats
+    shares: Floats
+    weights: Floats
 
 
 NO_WAITING = Waiting(0.0, 0.0, np.zeros(1))
@@ -159,7 +164,7 @@ def returns(came: Floats, back: Floats) -> Returns:
     weight /= weight.sum()
     share = float(weight @ shares)
     spread = float(np.sqrt(weight @ (shares - share) ** 2 + share**2 / shape))
-    return Returns(min(share, 0.5), spread, weight @ laws, float(back.sum()))
+    return Returns(min(share, 0.5), spread, weight @ laws, float(back.sum()), laws, np.minimum(shares, 0.5), weight)
 
 
 def paid(orders: float, balances: Floats, hours_in: int) -> Waiting:
