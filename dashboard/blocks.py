@@ -56,12 +56,16 @@ def table(rows: pl.DataFrame, columns: dict[str, Any], *, height: int | None = N
 
 
 def cards(items: Sequence[tuple[str, str, str, str]]) -> None:
-    """Figures side by side: label, value, what to compare it with, and how that is meant (good, bad, plain)."""
+    """Figures side by side: label, value, what to compare it with, and how that is meant (good, bad, plain).
+
+    What stands below the first line of a note is always meant plainly.
+    """
     for column, (label, value, note, mood) in zip(st.columns(len(items)), items, strict=True):
         with column, st.container(border=True, height="stretch"):
             st.metric(label, value)
             colour = {"good": "green", "bad": "red"}.get(mood, "gray")
-            st.caption(f":{colour}[{note}]")
+            first, *more = note.split("\n")
+            st.caption("  \n".join([f":{colour}[{first}]", *(f":gray[{line}]" for line in more)]))
 
 
 def running(calendar: PromotionCalendar, seen: Sight) -> bool:

@@ -1,6 +1,6 @@
 """Overview: spend against plan, what is left and how long it lasts, targets, and what changed this hour and why."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -8,17 +8,15 @@ import streamlit as st
 
 from dashboard import blocks, charts, figures, hour
 from dashboard.figures import Money, Sums
+from dashboard.final import LATELY, begun, final_roi, in_words
 from dashboard.session import Sight
 from dashboard.words import NOTHING, change, count, money, number, plain, share
 from domain.errors import OptimizationError, PredictionError
 from domain.goals import Scope, TargetKind
 from domain.phases import PromotionCalendar
-from domain.plans import Decision
 from engine.ahead import Ahead
 from engine.what_if import is_account_roi
 
-#: What "lately" means where no promotion runs.
-LATELY = timedelta(days=7)
 _AHEAD = {"start_utc": pl.Datetime("us", "UTC"), "spend": pl.Float64}
 
 
@@ -110,19 +108,8 @@ def _cards(
     span = "so far" if promotion else f"last {LATELY.days} days"
     bought = Sums.of(figures.between(rows, budget.start if promotion else seen.hour.start - LATELY, None))
     items: list[tuple[str, str, str, str]] = [_left(seen, budget, spent, coming)]
-    roi_target = _target(seen, TargetKind.ROI)
+    items.append(_roi(seen, span, bought, ahead, over=promotion and seen.hour.start >= budget.end))
     decision = seen.decision()
-    roi = _matured_roi(decision, roi_target is not None) or bought.roi
-    if roi_target is None:
-        items.append((f"ROI {span}", number(roi, 2), "no ROI target is set", "plain"))
-    else:
-        ends = None if ahead is None else next((r.reached for r in ahead.rows if is_account_roi(r.target)), None)
-        over = promotion and seen.hour.start >= budget.end
-        toward = f" · plan ends at {number(ends, 2)}" if ends is not None and not over else ""
-        off = None if roi is None else roi / roi_target - 1
-        mood = "plain" if off is None else "good" if off >= -0.005 else "bad"
-        note = f"{change(off, 1)} against the target of {number(roi_target, 2)}{toward}"
-        items.append((f"ROI {span}, estimated final", number(roi, 2), note, mood))
     cap = _target(seen, TargetKind.CPC)
     recent = figures.between(rows, seen.hour.plus(-24).start, None)
     plan_cpc = _ratio(float(recent["expected_spend"].sum()), float(recent["expected_clicks"].sum()))
@@ -162,13 +149,20 @@ def _left(seen: Sight, budget: Money, spent: float, coming: pl.DataFrame) -> tup
     return label, money(left, cash, 0), f"{of}; it lasts, and {ends}", "plain"
 
 
-def _matured_roi(decision: Decision | None, wanted: bool) -> float | None:
-    """Estimated final ROI of the clicks so far, as the newest decision saw it."""
-    targets = decision.plan.targets if decision is not None and wanted else None
-    if targets is None:
-        return None
-    found = next((r for r in targets.rows if r.kind == TargetKind.ROI.value and r.group == "account"), None)
-    return found.gained / found.spent if found is not None and found.spent > 0 else None
+def _roi(seen: Sight, span: str, bought: Sums, ahead: Ahead | None, *, over: bool) -> tuple[str, str, str, str]:
+    """Estimated final ROI against its target, and what reports say by now; as reported where nothing can be estimated."""
+    final = final_roi(seen, begun(seen, seen.calendar())).get("account")
+    roi = bought.roi if final is None else float(final["roi"])
+    label = f"ROI {span}" if final is None else f"ROI {span}, estimated final"
+    told = "" if final is None else f"\n{in_words(final)}"
+    target = _target(seen, TargetKind.ROI)
+    if target is None:
+        return label, number(roi, 2), f"no ROI target is set{told}", "plain"
+    ends = None if ahead is None else next((r.reached for r in ahead.rows if is_account_roi(r.target)), None)
+    toward = f" · plan ends at {number(ends, 2)}" if ends is not None and not over else ""
+    off = None if roi is None else roi / target - 1
+    mood = "plain" if off is None else "good" if off >= -0.005 else "bad"
+    return label, number(roi, 2), f"{change(off, 1)} against the target of {number(target, 2)}{toward}{told}", mood
 
 
 def _target(seen: Sight, kind: TargetKind) -> float | None:

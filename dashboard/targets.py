@@ -1,5 +1,6 @@
 """Targets: edited in tables, checked, their effect predicted, and only then saved with a name and a reason."""
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ import streamlit as st
 
 from dashboard import blocks, charts, edits, session
 from dashboard.edits import Changes
+from dashboard.final import LATELY, begun, final_roi, in_words
 from dashboard.session import Sight
 from dashboard.words import NOTHING, change, count, money, number, plain, share
 from domain.account import Mode
 from domain.errors import ConfigError, OptimizationError, PredictionError
-from domain.goals import Goals
+from domain.goals import Goals, TargetKind
 from domain.phases import PromotionCalendar
 from domain.problem import Status
 from domain.time import Hour
@@ -152,7 +154,7 @@ def _effect(
     with left:
         st.markdown(f"**The rest, {plain(span)}**")
         _compare(seen, before, after, changed=bool(edit))
-        _outcomes(after)
+        _outcomes(seen, after, calendar)
     with right:
         _frontier(seen, changed, goals, before, after, changed=bool(edit))
     for note in after.notes[:3]:
@@ -194,17 +196,27 @@ def _compare(seen: Sight, before: Ahead, after: Ahead, *, changed: bool) -> None
     blocks.table(table, columns)
 
 
-def _outcomes(after: Ahead) -> None:
-    """Targets that are missed or set the pace; the others follow where there is room."""
+def _outcomes(seen: Sight, after: Ahead, calendar: PromotionCalendar) -> None:
+    """Targets that are missed or set the pace; the others follow where there is room. ROI is told of what was bought, too."""
     rows = sorted(after.rows, key=lambda row: (row.met, not row.binds))
     shown = [row for row in rows if not row.met or row.binds] or rows
     shown = (shown + [row for row in rows if row not in shown])[: max(4, min(10, len(shown)))]
     for row in shown:
         icon = ":material/check:" if row.met else ":material/close:"
         st.markdown(f"{icon} {plain(row.words)}" + (" :gray-badge[sets the pace]" if row.binds else ""))
+        if row.target.kind is TargetKind.ROI:
+            _so_far(seen, row.target.label, begun(seen, calendar))
     if len(rows) > len(shown):
         kept = all(row.met for row in rows if row not in shown)
         st.caption(f"and {count(len(rows) - len(shown), 'more target')}{', all of them kept' if kept else ''}")
+
+
+def _so_far(seen: Sight, group: str, since: datetime) -> None:
+    """What was bought already on a group, as reported and in the end."""
+    final = final_roi(seen, since).get(group)
+    if final is not None:
+        when = f"in the last {LATELY.days} days" if since == seen.hour.start - LATELY else "so far"
+        st.caption(f"Bought {when}: ROI {number(final['roi'], 2)} by estimate; {in_words(final)}")
 
 
 def _frontier(seen: Sight, at: Study, goals: Goals, before: Ahead, after: Ahead, *, changed: bool) -> None:
