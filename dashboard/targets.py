@@ -19,7 +19,7 @@ from domain.phases import PromotionCalendar
 from domain.problem import Status
 from domain.time import Hour
 from engine.ahead import Ahead
-from engine.what_if import Study, frontier, is_account_roi, study
+from engine.what_if import Study, frontier, is_account_roi
 
 
 def show(seen: Sight) -> None:
@@ -166,7 +166,7 @@ def _changed(seen: Sight, wanted: PromotionCalendar) -> Study:
         return seen.kept(
             "study of phases",
             (seen.hour.start, hash(wanted)),
-            lambda: study(seen.workspace, seen.account.name, seen.hour, calendar=wanted),
+            lambda: seen.study().with_calendar(seen.workspace, wanted),
         )
 
 

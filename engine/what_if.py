@@ -66,6 +66,13 @@ class Study:
         notes = (*added, *waiting, *program.notes)
         return told(used, self.outlook, program, solution, ledger, self.groups, self.calendar, notes)
 
+    def with_calendar(self, workspace: Workspace, calendar: PromotionCalendar) -> "Study":
+        """What is known under changed phases: nothing is read again but what past phases did."""
+        if self.model is None:
+            return study(workspace, self.known.account.name, self.known.hour, calendar=calendar)
+        plain = SteadyModel(auction=self.model.auction, settings=self.model.settings)
+        return _study(self.known, _fitted(workspace, self.known, calendar, plain), calendar)
+
     def matured(self) -> pl.DataFrame:
         """Estimated final orders and gmv of past clicks: ``start_utc, grain, spend, clicks, orders, gmv``."""
         rows = self.known.performance.select(
@@ -132,14 +139,21 @@ def study(
     phases = workspace.phases(account) if calendar is None else calendar
     planned = workspace.journal(account).planned(hour, MEMORY_HOURS)
     known = replace(workspace.asof(account).at(hour), planned=planned)
-    if model is None:
-        own = SteadyModel(calendar=phases, past=past_phases(workspace, account, hour, phases))
-        model = fitted(own, known, FitBook.of(workspace.home, account))
-    else:
-        model = model.fit(known)
-    outlook = model.outlook(known, hours_ahead(known, phases))
+    made = _fitted(workspace, known, phases, SteadyModel()) if model is None else model.fit(known)
+    return _study(known, made, phases)
+
+
+def _fitted(workspace: Workspace, known: Known, calendar: PromotionCalendar, plain: SteadyModel) -> ResponseModel:
+    """A plain model under phases, fitted as the hours have it."""
+    account, hour = known.account.name, known.hour
+    model = replace(plain, calendar=calendar, past=past_phases(workspace, account, hour, calendar))
+    return fitted(model, known, FitBook.of(workspace.home, account))
+
+
+def _study(known: Known, model: ResponseModel, calendar: PromotionCalendar) -> Study:
+    outlook = model.outlook(known, hours_ahead(known, calendar))
     steady = model if isinstance(model, SteadyModel) else None
-    return Study(known, outlook, Groups.from_units(known.units), phases, AutoSolver(), steady)
+    return Study(known, outlook, Groups.from_units(known.units), calendar, AutoSolver(), steady)
 
 
 def what_if(
@@ -170,7 +184,7 @@ def what_if(
     present = study(workspace, account, hour) if now is None else now
     changed = present
     if calendar is not None and calendar != present.calendar:
-        changed = study(workspace, account, hour, calendar=calendar)
+        changed = present.with_calendar(workspace, calendar)
     return WhatIf(account, hour, present.ahead(workspace.goals(account)), changed.ahead(goals))
 
 

@@ -5,6 +5,9 @@ to campaigns, and the blend of regression and LightGBM on what is known of a uni
 score is better by more than its noise. What wins is the belief that a unit's own rows are then shrunk to. The campaign
 table needs no place in that belief, because the shrinkage learns it anew each hour; and units that taught the blend are
 told what models said that had not seen them, so that no row speaks twice.
+
+The same units with the same counts have the same rates, so these are remembered: pages that look at an account again, or
+at other phases, do not fit anew.
 """
 
 from collections.abc import Mapping
@@ -15,12 +18,15 @@ import polars as pl
 
 from domain.tables import Floats, Ints
 from predictors.features import Encoder
+from predictors.memory import Memory, content
 from predictors.rate_model import RateModel
 from predictors.rates import fit_rate
 from predictors.sums import summed
 
 #: What is known of a unit without any row of it.
 UNIT_FEATURES = ("campaign", "ad_group", "match_type", "target_kind", "sku", "business_type", "category", "price")
+#: All columns that the rate of a unit may depend on.
+_UNIT_COLUMNS = ("unit_id", "target", *(name for name in UNIT_FEATURES if name != "target_kind"))
 #: Units and successes below which a campaign table is all that can be learned.
 FEW_UNITS, FEW_SUCCESSES = 30, 30
 #: Successes that a single unit may count for.
@@ -79,8 +85,16 @@ def unit_features(units: pl.DataFrame) -> pl.DataFrame:
     return units.with_columns(kind.alias("target_kind")).select(UNIT_FEATURES)
 
 
+_remembered: Memory[UnitRate] = Memory(8)
+
+
 def fit_unit_rate(what: str, units: pl.DataFrame, successes: Floats, trials: Floats) -> UnitRate:
     """Rate of units from their (n_units,) successes and trials."""
+    key = content(what, units.select(_UNIT_COLUMNS), successes, trials)
+    return _remembered.ask(key, lambda: _fit(what, units, successes, trials))
+
+
+def _fit(what: str, units: pl.DataFrame, successes: Floats, trials: Floats) -> UnitRate:
     successes = np.clip(successes, 0.0, trials)
     total, tried = float(successes.sum()), float(trials.sum())
     rate = (total + 0.5) / (tried + 1.0) if tried > 0 else 0.01

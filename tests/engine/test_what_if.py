@@ -14,9 +14,11 @@ from domain.groups import Groups
 from domain.phases import Phase, PhaseKind, PromotionCalendar
 from domain.problem import Status
 from domain.tables import ARRIVALS, BIDS, PERFORMANCE, UNITS, BidTable, Known, empty
-from domain.time import Hour, Window
+from domain.time import FixedClock, Hour, Window
 from engine.cycle import run_cycle
+from engine.hourly import run_hour
 from engine.what_if import Study, frontier, hours_ahead
+from engine.what_if import study as study_of
 from evaluation.desks import desk_for
 from market import SimPlatform, SimWorld, load_scenario
 from pacing.horizon import build
@@ -179,6 +181,50 @@ def test_final_roi_is_what_decisions_count_and_campaigns_add_up(study: Study) ->
         study.known.performance.filter(pl.col("start_utc") >= burst)["spend"].sum()
     )
     assert replace(study, model=None).matured_roi().height == 0  # nobody said which model
+
+
+def test_asking_again_fits_nothing_anew_and_one_new_row_or_price_does(shop) -> None:
+    noon = Hour(datetime(2026, 11, 11, 12, tzinfo=UTC))
+
+    def run(hour: Hour) -> None:
+        run_hour(
+            shop.workspace, "north", hour, clock=FixedClock(hour.start + timedelta(minutes=5)), platform=shop.platform
+        )
+
+    def rates(at: Study) -> tuple[object, object]:
+        assert at.model is not None
+        return at.model.ctr, at.model.cvr
+
+    run(noon)
+    first, again = (study_of(shop.workspace, "north", noon) for _ in range(2))
+    assert first.known is not again.known  # read anew each time
+    assert all(a is b for a, b in zip(rates(first), rates(again), strict=True))
+    run(noon.plus(1))
+    later = study_of(shop.workspace, "north", noon.plus(1))
+    assert later.known.performance.height > first.known.performance.height
+    assert all(a is not b for a, b in zip(rates(first), rates(later), strict=True))
+    # what is looked at as of the earlier hour is what was known then, whatever came since
+    assert all(a is b for a, b in zip(rates(first), rates(study_of(shop.workspace, "north", noon)), strict=True))
+    dearer = first.known.units.with_columns(pl.col("price") * 1.5)
+    assert first.model is not None
+    changed = first.model.fit(replace(first.known, units=dearer))
+    assert changed.cvr is not first.model.cvr
+
+
+def test_changed_phases_are_studied_as_if_all_were_read_and_fitted_anew(shop) -> None:
+    noon = Hour(datetime(2026, 11, 11, 12, tzinfo=UTC))
+    run_hour(shop.workspace, "north", noon, clock=FixedClock(noon.start + timedelta(minutes=5)), platform=shop.platform)
+    burst = PromotionCalendar((Phase("burst", PhaseKind.BURST, Window(noon.start, noon.plus(9).start), traffic=2.0),))
+    present = study_of(shop.workspace, "north", noon)
+    quick, thorough = (
+        present.with_calendar(shop.workspace, burst),
+        study_of(shop.workspace, "north", noon, calendar=burst),
+    )
+    assert quick.known is present.known
+    assert quick.calendar == burst
+    for name in ("bids", "clicks", "spend", "gmv", "traffic", "value", "matured_gmv"):
+        np.testing.assert_array_equal(getattr(quick.outlook, name), getattr(thorough.outlook, name))
+    assert quick.outlook.traffic.sum() > 1.5 * present.outlook.traffic[:, : len(quick.outlook.hours)].sum()
 
 
 def known_at(hour: Hour) -> Known:
