@@ -11,13 +11,15 @@ so that the landscape's elasticity moves by it.
 """
 
 import numpy as np
+from numba import njit
 from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
-from predictors.sums import summed
 
-#: Relative prior error of the forecast elasticity, spread of single rows beyond counting, and bounds of the correction.
-PRIOR_SD, ROW_SD, BOUND = 0.15, 0.35, 0.35
+#: Relative prior error of the forecast elasticity: where prices paid place the market, and where clicks alone do.
+PRIOR_SD, FIRST_PRICE_SD = 0.06, 0.15
+#: Spread of single rows beyond counting, and bounds of the correction.
+ROW_SD, BOUND = 0.35, 0.35
 
 
 def elasticity_seen(
@@ -32,28 +34,44 @@ def elasticity_seen(
         return 0.0, 0.0
     unit, hour = unit[kept], hour[kept]
     clicks, due, z, spread = clicks[kept], due[kept], z[kept], spread[kept]
-    n_hours = int(hour.max()) + 1
-    # bids against the market: how far the landscape answers to them is in `due` already
     steep = np.exp(-0.5 * z**2) / (2.5066282746310002 * np.maximum(ndtr(z), 1e-12)) / spread
-    x = z * spread
-    mean = due.copy()
+    return _slope(unit, hour, clicks, due.copy(), steep, z * spread, n_units, int(hour.max()) + 1)
+
+
+@njit(cache=True)
+def _slope(unit, hour, clicks, mean, steep, x, n_units, n_hours):
+    """Sum of squares of the regressor and its product with the clicks' misses, units and hours taken out of both."""
     for _ in range(4):  # volumes of units and traffic of hours
-        mean *= ((summed(unit, clicks, n_units) + 1) / (summed(unit, mean, n_units) + 1))[unit]
-        mean *= ((summed(hour, clicks, n_hours) + 1) / (summed(hour, mean, n_hours) + 1))[hour]
+        for at, n in ((unit, n_units), (hour, n_hours)):
+            got, due = np.ones(n), np.ones(n)
+            for r in range(at.size):
+                got[at[r]] += clicks[r]
+                due[at[r]] += mean[r]
+            for r in range(at.size):
+                mean[r] *= got[at[r]] / due[at[r]]
     weight = mean / (1 + ROW_SD**2 * mean)
     y = clicks / mean - 1
-    # the correction acts in proportion to the landscape's own answer
-    answer = steep * (x - (summed(unit, weight * x, n_units) / np.maximum(summed(unit, weight, n_units), 1e-12))[unit])
+    usual, held = np.zeros(n_units), np.full(n_units, 1e-12)
+    for r in range(unit.size):
+        usual[unit[r]] += weight[r] * x[r]
+        held[unit[r]] += weight[r]
+    # the correction acts in proportion to the landscape's own answer; how far it answers to bids is in `mean` already
+    answer = steep * (x - (usual / held)[unit])
     for _ in range(3):
         for at, n in ((hour, n_hours), (unit, n_units)):
-            held = np.maximum(summed(at, weight, n), 1e-12)
-            answer = answer - (summed(at, weight * answer, n) / held)[at]
-            y = y - (summed(at, weight * y, n) / held)[at]
-    return float(weight @ answer**2), float(weight @ (answer * y))
+            held, of_answer, of_y = np.full(n, 1e-12), np.zeros(n), np.zeros(n)
+            for r in range(at.size):
+                held[at[r]] += weight[r]
+                of_answer[at[r]] += weight[r] * answer[r]
+                of_y[at[r]] += weight[r] * y[r]
+            for r in range(at.size):
+                answer[r] -= of_answer[at[r]] / held[at[r]]
+                y[r] -= of_y[at[r]] / held[at[r]]
+    return (weight * answer**2).sum(), (weight * answer * y).sum()
 
 
 def elasticity_correction(
-    unit: Ints, hour: Ints, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int
+    unit: Ints, hour: Ints, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int, prior_sd: float
 ) -> tuple[float, float]:
     """Factor on the landscape's elasticity, shrunk to 1, and its relative error.
 
@@ -65,7 +83,9 @@ def elasticity_correction(
         (n_rows,) clicks that the landscape expects.
     z, spread
         (n_rows,) standardised log bid, and the log-sd of prices.
+    prior_sd
+        Relative prior error of the landscape's elasticity.
     """
     information, pull = elasticity_seen(unit, hour, clicks, due, z, spread, n_units)
-    total = information + PRIOR_SD**-2
+    total = information + prior_sd**-2
     return float(np.clip(1.0 + pull / total, 1 - BOUND, 1 + BOUND)), float(total**-0.5)

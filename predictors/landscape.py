@@ -5,7 +5,7 @@ The market price p of unit i in a base hour is log-normal with median m_i and lo
     win rate      W(b) = Phi(z)
     second price  spend per opportunity = m exp(s^2 / 2) Phi(z - s)
     first price   spend per opportunity = b Phi(z)
-    several slots spend = (1 - omega) second price + omega first price
+    several slots spend = factor ((1 - omega) second price + omega first price)
 
 so tables are monotone in the bid by construction. A unit whose bid was never told is anchored at a proxy, its
 average price paid: there the tables give the clicks and the spend that were seen, and away from it they follow
@@ -36,8 +36,8 @@ class Landscape:
         (n_units,) factor on what second price costs; 1 but where prices seen say otherwise at the same clicks.
     auction
         How clicks are priced.
-    pays
-        Part of the price that is the bid itself.
+    pays, factor
+        Part of the price that is the bid itself, and what a click costs over that mixture; see `payment`.
     """
 
     opportunities: Floats
@@ -46,6 +46,7 @@ class Landscape:
     spend_scale: Floats
     auction: Auction
     pays: float = 0.0
+    factor: float = 1.0
 
     @classmethod
     def anchored(cls, proxy: Floats, clicks: Floats, spread: float, auction: Auction) -> "Landscape":
@@ -70,7 +71,7 @@ class Landscape:
         if self.auction is Auction.FIRST_PRICE:
             return clicks, scale * bids * ndtr(z)
         second = scale * (self.median[:, None] * np.exp(spread**2 / 2)) * ndtr(z - spread)
-        return clicks, second if self.pays == 0 else (1 - self.pays) * second + self.pays * bids * clicks
+        return clicks, self.factor * ((1 - self.pays) * second + self.pays * bids * clicks)
 
 
 def mean_price(z: Floats, median: Floats, spread: Floats, bid: Floats, auction: Auction) -> Floats:

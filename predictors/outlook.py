@@ -17,11 +17,12 @@ from domain.tables import Bools, Floats, Known
 from domain.time import Hour
 from predictors.conversions import Conversions, UnitBeliefs
 from predictors.credits import Credits
-from predictors.elasticity import elasticity_correction
+from predictors.elasticity import FIRST_PRICE_SD, PRIOR_SD, elasticity_correction
 from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.landscape import Landscape, mean_price
 from predictors.past import learn_past
-from predictors.price_level import PAYS, PriceRows, follow_price, learn_payment
+from predictors.payment import PAYMENTS, PriceRows, learn_payment
+from predictors.price_level import follow_price
 from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
 from predictors.sums import summed
@@ -136,7 +137,9 @@ def compose(
         auction=auction,
         common_volume_cv=response.common_volume_cv,
         common_price_cv=response.common_price_cv,
-        marginal_price=response.landscape.spend_scale if auction is Auction.SECOND_PRICE else None,
+        marginal_price=response.landscape.factor * response.landscape.spend_scale
+        if auction is Auction.SECOND_PRICE
+        else None,
         notes=(*notes, *response.notes, *_words(conversions), *_credit_words(credits)),
     )
 
@@ -187,7 +190,7 @@ def _followed(
     gap = -(first + n_past)  # hours between the last row and the hour that is decided
     last = int(ahead.max() - now_at)
     spend = rows.spend[order]
-    pays = 0.0
+    factor, pays = 1.0, 0.0
     coming = factors.traffic[position] * (1.0 if priors.clicks_per_hour is None else priors.clicks_per_hour[unit])
     if auction is Auction.FIRST_PRICE:  # who pays the bid learns nothing of the market from prices paid
         level = follow_won(
@@ -196,9 +199,10 @@ def _followed(
     else:
         won_all = coming if priors.clicks_per_hour is not None else np.full(coming.size, np.nan)
         paid_rows = PriceRows(unit, slot, clicks, spend, bid, log_price, spread[unit])
-        pays = float(learn_payment(paid_rows, won_all, n, price_sd) @ PAYS)
+        factor, pays = (float(x) for x in learn_payment(paid_rows, won_all, n, price_sd) @ PAYMENTS)
+        paid = spend / factor
         level = follow_price(
-            unit, slot, clicks, spend, bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd, pays
+            unit, slot, clicks, paid, bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd, pays
         )
     when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
@@ -208,8 +212,9 @@ def _followed(
     due = factors.traffic[position] * won
     per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
     steeper, _ = elasticity_correction(
-        unit, slot, clicks, due if per_hour is None else due * per_hour[unit], z, spread[unit], n
-    )
+        unit, slot, clicks, due if per_hour is None else due * per_hour[unit], z, spread[unit], n,
+        FIRST_PRICE_SD if auction is Auction.FIRST_PRICE else PRIOR_SD,
+    )  # fmt: skip
     flat = spread
     spread = spread / steeper
     if steeper != 1.0:
@@ -235,7 +240,7 @@ def _followed(
     at_bid = np.log(proxy) - np.log(middle * price[0])
     usual = [mean_price(at_bid / s, middle * price[0], s, proxy, Auction.SECOND_PRICE) for s in (flat, spread)]
     scale = np.ones(n) if auction is Auction.FIRST_PRICE else usual[0] / usual[1]
-    landscape = Landscape(per_hour * found.unit, middle, spread, scale, auction, pays)
+    landscape = Landscape(per_hour * found.unit, middle, spread, scale, auction, pays, factor)
     low = np.full(n, np.inf)
     high = np.zeros(n)
     np.minimum.at(low, unit, bid)
@@ -252,6 +257,8 @@ def _followed(
         notes.append(
             f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"
         )
+    if factor > 1.02:
+        notes.append(f"clicks cost {factor - 1:.0%} more than the next bid for them, as where there are several slots")
     if abs(steeper - 1) > 0.02:
         notes.append(f"clicks answer to bids {steeper - 1:+.0%} against what the spread of prices says")
     if n_past and clicks.sum() > 0:

@@ -17,10 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
-from predictors.elasticity import elasticity_seen
 
 #: Grid of (persistence of the AR part, its hourly sd, hourly sd of the slow part).
 _GRID = np.array(
@@ -90,9 +88,9 @@ def follow_price(
     pays
         Part of the price that is the bid itself; see `learn_payment`.
     """
-    precision, target = _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays)
-    level, offset, offset_var, weight_hour, variance, dispersion = _separate(
-        unit, hour, precision, target, n_units, n_past, unit_sd
+    precision, target, steep = observe(hour, clicks, spend, bid, log_price, spread, pays)
+    level, offset, offset_var, weight_hour, variance, dispersion = separate(
+        unit, hour, precision, target, steep, n_units, n_past, unit_sd
     )
     seen = weight_hour > 0
     noise = np.where(seen, dispersion / np.maximum(weight_hour, 1e-12), np.inf)
@@ -130,132 +128,8 @@ def smooth_level(level: Floats, noise: Floats) -> Floats:
     return (mean / variance + after * held) / (1 / variance + held)
 
 
-#: Parts of the bid in the price that are tried, and their prior chances: plain second price, or several slots.
-PAYS = np.array([0.0, 0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.6])
-_PAYS_PRIOR = np.array([0.5, 0.07, 0.08, 0.08, 0.08, 0.07, 0.06, 0.06])
-#: Hours and rows that the payment is learned from.
-_PAYMENT_HOURS, _PAYMENT_ROWS = 48, 3200
-#: Rows that prices paid count as at most, in what they say of the payment: slots are a mixture only roughly.
-PAID_ROWS = 300
-#: Relative error of the elasticity that the right payment leaves.
-ELASTICITY_SD = 0.1
-#: Spread of a unit's volume around its forecast beyond what its rows tell, and of the common one.
-_VOLUME_SD, _COMMON_VOLUME_SD = 0.25, 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class PriceRows:
-    """Rows of hours with known bids, in order of time; all (n_rows,).
-
-    Attributes
-    ----------
-    unit, hour
-        Positions; hours count from the first one.
-    clicks, spend, bid
-        As reported.
-    log_price, spread
-        Log of the forecast median price of the row's unit and hour, and log-sd of the price.
-    """
-
-    unit: Ints
-    hour: Ints
-    clicks: Floats
-    spend: Floats
-    bid: Floats
-    log_price: Floats
-    spread: Floats
-
-    def some(self, chosen: Ints) -> "PriceRows":
-        """Some of the rows."""
-        return PriceRows(*(getattr(self, name)[chosen] for name in PriceRows.__slots__))
-
-
-def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd: float) -> Floats:
-    """(n_pays,) chance of each of `PAYS`, from prices paid and clicks won at known bids.
-
-    With several slots a click costs more than under second price and follows the bid more closely: price
-    paid = (1 - omega) second price + omega bid. Dear clicks can mean a high market price just as well; so for each
-    omega levels and offsets are fitted anew, and four things are weighed: what prices paid still miss, how far the
-    first levels lie from the forecast, and how clicks go with bids over the units and, where bids moved, within
-    them, which a market price too high makes too steep.
-
-    Parameters
-    ----------
-    opportunities
-        (n_rows,) clicks that the forecast expects at an unbeatable bid; NaN where there is none.
-    unit_sd
-        Prior spread of the offsets.
-    """
-    chosen = _telling(rows, n_units)
-    some, due = rows.some(chosen), opportunities[chosen]
-    won = np.flatnonzero((some.clicks >= 1) & (some.spend > 0))
-    if won.size < 20:
-        return _PAYS_PRIOR / _PAYS_PRIOR.sum()
-    hours, slot = np.unique(some.hour, return_inverse=True)
-    early = hours <= hours[0] + 24
-    fit = np.empty(PAYS.size)
-    for k, pays in enumerate(PAYS):
-        precision, target = _observe(
-            slot, some.clicks, some.spend, some.bid, some.log_price, some.spread, hours.size, pays
-        )
-        level, offset, _, weight, *_ = _separate(some.unit, slot, precision, target, n_units, hours.size, unit_sd)
-        middle = some.log_price + level[slot] + offset[some.unit]
-        paid = _misfit(some.clicks[won], some.spend[won], some.bid[won], middle[won], some.spread[won], pays)
-        # rows share errors that no law of prices knows: all of them together count as a few
-        fit[k] = -0.125 * min(won.size, PAID_ROWS) * np.log(paid)
-        start = float(weight[early] @ level[early]) / max(float(weight[early].sum()), 1e-12)
-        fit[k] -= 0.5 * start**2 / START_SD**2 + 0.125 * float((offset**2).sum()) / unit_sd**2
-        if np.isfinite(due).all():
-            z = (np.log(some.bid) - middle) / some.spread
-            fit[k] += 0.5 * _volume_fit(some, due * ndtr(z), n_units)
-            held, pull = elasticity_seen(some.unit, slot, some.clicks, due * ndtr(z), z, some.spread, n_units)
-            if held > 0:
-                fit[k] -= 0.5 * (pull / held) ** 2 / (ELASTICITY_SD**2 + 1 / held)
-    weight = _PAYS_PRIOR * np.exp(fit - fit.max())
-    return weight / weight.sum()
-
-
-def _telling(rows: PriceRows, n_units: int) -> Ints:
-    """Rows of hours spread over the past, and of the units with most clicks; those without a click too."""
-    if not rows.hour.size:
-        return np.zeros(0, np.int64)
-    last = int(rows.hour[-1])
-    hours = np.unique(np.linspace(0, last, _PAYMENT_HOURS).astype(np.int64)) if last >= _PAYMENT_HOURS else None
-    found = np.arange(rows.hour.size) if hours is None else np.flatnonzero(np.isin(rows.hour, hours))
-    if found.size > _PAYMENT_ROWS:
-        clicks = np.bincount(rows.unit[found], rows.clicks[found], n_units)
-        rank = np.argsort(-clicks, kind="stable")
-        so_far = np.cumsum(np.bincount(rows.unit[found], minlength=n_units)[rank])
-        kept = np.zeros(n_units, np.bool_)
-        kept[rank[: max(int(np.searchsorted(so_far, _PAYMENT_ROWS)), 5)]] = True
-        found = found[kept[rows.unit[found]]]
-    return found
-
-
-def _volume_fit(rows: PriceRows, due: Floats, n_units: int) -> float:
-    """Log likelihood of the units' clicks where so many were due: volumes of units and the common one are uncertain."""
-    clicks, expected = np.bincount(rows.unit, rows.clicks, n_units), np.bincount(rows.unit, due, n_units)
-    n_rows = np.bincount(rows.unit, minlength=n_units)
-    seen = (expected > 1e-9) & (clicks > 0)
-    miss = np.log(clicks[seen] / expected[seen])
-    variance = _VOLUME_SD**2 + 1 / clicks[seen] + 0.1 / n_rows[seen]
-    held = float((1 / variance).sum()) + _COMMON_VOLUME_SD**-2
-    common = float((miss / variance).sum()) / held
-    return -0.5 * (float(((miss - common) ** 2 / variance).sum()) + common**2 / _COMMON_VOLUME_SD**2)
-
-
-@njit(cache=True)
-def _misfit(clicks, spend, bid, log_price, spread, pays):
-    """Mean square of what prices paid miss their expectation by, log scale, weighted by clicks."""
-    total, weight = 0.0, 0.0
-    for r in range(clicks.size):
-        z = (np.log(bid[r]) - log_price[r]) / spread[r]
-        second = np.exp(log_price[r] + 0.5 * spread[r] ** 2) * max(_cdf(z - spread[r]), 1e-30) / max(_cdf(z), 1e-30)
-        mean = (1.0 - pays) * min(second, bid[r]) + pays * bid[r]
-        miss = np.log(spend[r] / clicks[r] / mean)
-        total += clicks[r] * miss * miss
-        weight += clicks[r]
-    return total / weight
+#: What prices paid of a unit go on missing whatever the law, log scale: so much of its offset no number of clicks tells.
+PAID_SD = 0.03
 
 
 @njit(cache=True)
@@ -270,18 +144,21 @@ def _carry(past, seen):
 
 
 @njit(cache=True)
-def _separate(unit, hour, precision, target, n_units, n_past, unit_sd):
+def separate(unit, hour, precision, target, steep, n_units, n_past, unit_sd):
     """Hours and units apart by backfitting: level per hour, shrunk offset per unit, and their variances."""
     offset = np.zeros(n_units)
     offset_var = np.full(n_units, unit_sd**2)
     variance, dispersion = unit_sd**2, 1.0
-    weight_hour, weight_unit = np.zeros(n_past), np.zeros(n_units)
+    weight_hour, weight_unit, blur = np.zeros(n_past), np.zeros(n_units), np.zeros(n_units)
     level = np.zeros(n_past)
     rows = 0
     for r in range(unit.size):
         weight_hour[hour[r]] += precision[r]
         weight_unit[unit[r]] += precision[r]
+        blur[unit[r]] += precision[r] * steep[r] ** 2
         rows += precision[r] > 0.0
+    for i in range(n_units):  # variance of an offset that more clicks do not lower
+        blur[i] = PAID_SD**2 * weight_unit[i] / blur[i] if blur[i] > 0.0 else 0.0
     for turn in range(6):
         level[:] = 0.0
         for r in range(unit.size):
@@ -293,8 +170,9 @@ def _separate(unit, hour, precision, target, n_units, n_past, unit_sd):
             offset[unit[r]] += target[r] - precision[r] * level[hour[r]]
         total = 0.0
         for i in range(n_units):
-            offset_var[i] = 1.0 / (weight_unit[i] / dispersion + 1.0 / variance)
-            offset[i] *= offset_var[i] / dispersion
+            told = 1.0 / (dispersion / max(weight_unit[i], 1e-12) + blur[i])
+            offset_var[i] = 1.0 / (told + 1.0 / variance)
+            offset[i] *= offset_var[i] * told / max(weight_unit[i], 1e-12)
             total += offset[i] ** 2 + offset_var[i]
         # EM, with a prior worth ten units of half the stated spread
         variance = min(max((total + 2.5 * unit_sd**2) / (n_units + 10.0), 1e-6), 1.0)
@@ -309,16 +187,18 @@ def _separate(unit, hour, precision, target, n_units, n_past, unit_sd):
 
 
 @njit(cache=True)
-def _cdf(x):
+def cdf(x):
+    """Standard normal distribution."""
     return 0.5 * math.erfc(-x * 0.7071067811865476)
 
 
 @njit(cache=True)
-def _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays):
-    """Precision and precision-weighted observation of (level + offset) of each row."""
+def observe(hour, clicks, spend, bid, log_price, spread, pays):
+    """Precision and precision-weighted observation of (level + offset) of each row, and d ln (price paid) / d (it)."""
     n = hour.size
     precision = np.zeros(n)
     target = np.zeros(n)
+    steep = np.zeros(n)
     reference = 0.0
     start = 0
     while start < n:
@@ -335,10 +215,10 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays):
                 s = spread[r]
                 mu = log_price[r] + reference
                 z = (np.log(bid[r]) - mu) / s
-                squared = _cdf(z - 2 * s)
+                squared = cdf(z - 2 * s)
                 if squared < 1e-12:
                     continue  # a bid that far below the market tells nothing by its price
-                won, paid = _cdf(z), _cdf(z - s)
+                won, paid = cdf(z), cdf(z - s)
                 second = np.exp(mu + 0.5 * s * s) * paid / won
                 spare = max(np.exp(2 * (mu + s * s)) * squared / won - second * second, 1e-4 * second * second)
                 mean = (1.0 - pays) * second + pays * bid[r]
@@ -349,6 +229,7 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays):
                 scale = np.sqrt(clicks[r] / variance)
                 pull = min(max((spend[r] / clicks[r] - mean) * scale, -4.0), 4.0)
                 gain = slope * scale
+                steep[r] = slope / mean
                 precision[r] = gain * gain
                 target[r] = gain * gain * reference + gain * pull
                 total += gain * gain
@@ -361,7 +242,7 @@ def _observe(hour, clicks, spend, bid, log_price, spread, n_past, pays):
                 break
             reference += step
         start = stop
-    return precision, target
+    return precision, target, steep
 
 
 @njit(cache=True)

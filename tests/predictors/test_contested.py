@@ -74,3 +74,17 @@ def test_what_more_or_less_bid_would_spend_is_known(run):
 
         assert ratio(0.7) == pytest.approx(1.0, abs=0.12), h
         assert ratio(1.3) == pytest.approx(1.0, abs=0.12), h
+
+
+def test_what_single_units_would_spend_at_other_bids_is_known(run):
+    """Median over units of the error of the ratio."""
+    for h in (90, 108):
+        outlook, curves = run.seen[h].at(0), run.platform.curves.at_hour(h)
+        bids = run.platform.ledger.bids[:, h]
+        here = outlook.expected(bids)["spend"].to_numpy(), curves.response(bids[:, None])[1][:, 0]
+        for factor in (0.7, 1.3):
+            there = (
+                outlook.expected(factor * bids)["spend"].to_numpy(),
+                curves.response(factor * bids[:, None])[1][:, 0],
+            )
+            assert np.median(np.abs(there[0] / here[0] / (there[1] / here[1]) - 1)) < 0.05, (h, factor)

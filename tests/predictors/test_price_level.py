@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from predictors.price_level import PAYS, PriceRows, follow_price, learn_payment
+from predictors.price_level import follow_price
 
 
 def market(seed: int, hours: int, jump_at: int, jump: float, offset_sd: float = 0.0, opportunities: float = 6.0):
@@ -78,23 +78,6 @@ def test_hours_without_a_click_leave_the_forecast():
     assert (found.ahead_sd > 0).all()
 
 
-@pytest.mark.parametrize("omega", [0.0, 0.25, 0.5])
-def test_how_much_of_the_price_is_the_bid_itself_is_learned(omega):
-    for seed in range(3):
-        unit, hour, clicks, spend, bid, *_ = market(seed, 24, 999, 0.0)
-        spend = (1 - omega) * spend + omega * bid * clicks
-        rows = PriceRows(unit, hour, clicks, spend, bid, np.zeros(unit.size), np.full(unit.size, 0.5))
-        found = learn_payment(rows, np.full(unit.size, 6.0), 150, 0.3)
-        assert found.sum() == pytest.approx(1.0)
-        assert found @ PAYS == pytest.approx(omega, abs=0.06)
-
-
-def test_dear_clicks_of_a_dear_market_are_not_taken_for_paying_the_bid():
-    unit, hour, clicks, spend, bid, *_ = market(3, 48, 20, np.log(1.3))
-    rows = PriceRows(unit, hour, clicks, spend, bid, np.zeros(unit.size), np.full(unit.size, 0.5))
-    assert learn_payment(rows, np.full(unit.size, 6.0), 150, 0.3) @ PAYS < 0.05
-
-
 def test_levels_are_right_where_part_of_the_price_is_the_bid():
     unit, hour, clicks, spend, bid, _, level = market(4, 60, 30, np.log(1.25))
     spend = 0.7 * spend + 0.3 * bid * clicks
@@ -102,3 +85,11 @@ def test_levels_are_right_where_part_of_the_price_is_the_bid():
         unit, hour, clicks, spend, bid, np.zeros(unit.size), np.full(unit.size, 0.5), 150, 60, 5, 0.3, 0.3
     )
     assert found.ahead[0] == pytest.approx(level[-1], abs=0.05)
+
+
+def test_offsets_are_not_believed_beyond_what_the_law_of_prices_is_good_for():
+    unit, hour, clicks, spend, bid, *_ = market(5, 60, 999, 0.0, opportunities=60.0)
+    odd = np.exp(0.03 * np.random.default_rng(5).standard_normal(150))  # clicks cost 3 % more or less than the law says
+    found = follow((unit, hour, clicks, spend * odd[unit], bid), 60)
+    raw = np.log(odd) / 0.4  # what offsets would be that explain it all
+    assert found.offset.std() < 0.75 * raw.std()
