@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from cli import (
     accounts,
     bids,
+    customers,
     dash,
     doctor,
     evaluation,
@@ -150,6 +151,7 @@ app.command("release")(operate.release)
 app.command("holds")(operate.holds)
 app.command("decisions")(operate.decisions)
 app.command("status")(status.status)
+app.command("new-customers")(customers.new_customers)
 app.add_typer(models.models_app, name="models")
 app.command("serve")(operate.serve)
 app.command("doctor")(doctor.doctor)

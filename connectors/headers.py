@@ -61,6 +61,7 @@ _SPELLINGS: Mapping[str, Sequence[str]] = {
     "gmv": ("total sales", "sales", "总销售额"),
     "orders": ("total orders", "orders", "总订单数"),
     "units_sold": ("total units", "units", "总销售量"),
+    "new_customer_orders": ("new-to-brand orders", "ntb orders"),
     "ctr": ("click-thru rate (ctr)", "click-through rate (ctr)", "ctr", "点击率(ctr)"),
     "cpc": ("cost per click (cpc)", "cpc", "每次点击成本(cpc)"),
     "acos": ("total advertising cost of sales (acos)", "acos", "广告投入产出比 (acos) 总计"),

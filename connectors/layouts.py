@@ -34,7 +34,7 @@ class Layout:
     foreign: tuple[str, ...]
     dimensions: tuple[str, ...]
     measures: tuple[str, ...] = _MEASURES
-    optional: tuple[str, ...] = ("units_sold", "portfolio")
+    optional: tuple[str, ...] = ("units_sold", "new_customer_orders", "portfolio")
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ LAYOUTS = (
         ("placement",),
         ("search_term", "sku", "asin", "target"),
         ("campaign", "placement"),
-        optional=("units_sold", "portfolio", "bidding_strategy"),
+        optional=("units_sold", "new_customer_orders", "portfolio", "bidding_strategy"),
     ),
     Layout(
         "targeting",
@@ -64,7 +64,14 @@ LAYOUTS = (
         ("campaign", "daily_budget", "campaign_status"),
         ("search_term", "sku", "asin", "placement", "target", "ad_group"),
         ("campaign",),
-        optional=("units_sold", "portfolio", "daily_budget", "campaign_status", "bidding_strategy"),
+        optional=(
+            "units_sold",
+            "new_customer_orders",
+            "portfolio",
+            "daily_budget",
+            "campaign_status",
+            "bidding_strategy",
+        ),
     ),
     Layout(
         "performance_over_time",

@@ -11,7 +11,7 @@ from connectors.layouts import WRITTEN, Layout
 from connectors.setaside import SetAside
 from domain.errors import SchemaMismatch
 
-COUNTS = ("impressions", "clicks", "orders", "units_sold")
+COUNTS = ("impressions", "clicks", "orders", "units_sold", "new_customer_orders")
 MONEY = ("spend", "gmv", "daily_budget")
 #: No account counts or spends this much in a row of one day; a larger number is an id or a date in the wrong column.
 LARGEST = 1e12

@@ -15,6 +15,7 @@ from domain.errors import PredictionError
 from domain.goals import Scope, TargetKind
 from domain.phases import PromotionCalendar
 from domain.plans import DecisionState
+from engine.new_customers import new_customers
 from predictors.margins import learn_margins
 
 
@@ -41,6 +42,7 @@ def show(seen: Sight) -> None:
     if not known:
         _ask_margin(seen)
     _to_come(seen, sums, start, end)
+    _new_customers(seen)
     if margin is not None and view.height:
         days = _days(view, seen, margin)
         won = int((days["profit"] > 0).sum())
@@ -132,6 +134,20 @@ def _to_come(seen: Sight, sums: Sums, start: datetime | None, end: datetime | No
     more = final.gmv - sums.gmv
     if sums.gmv > 0 and more > 0.01 * sums.gmv:
         st.info(f"About {money(more, seen.currency, 0)} more is likely to come from clicks that are paid already: some shoppers order hours or days later.", icon=":material/schedule:")  # fmt: skip
+
+
+def _new_customers(seen: Sight) -> None:
+    """Who orders, where reports tell it."""
+    found = seen.kept("new customers", seen.cut, lambda: new_customers(seen.workspace, seen.account.name, seen.cut))
+    if found.account is None:
+        return
+    rate, low, high = (float(v[0]) for v in (found.account.mean, found.account.low, found.account.high))
+    words = f"**{share(rate)} of the orders came from new customers** (in the long run {share(low)} to {share(high)}, by the 80 % band)"
+    some = found.campaigns.filter(pl.col("high") - pl.col("low") < 0.3).sort("rate")
+    if some.height > 1 and some["low"][-1] > some["high"][0]:
+        most, least = some.row(-1, named=True), some.row(0, named=True)
+        words += f": most in {plain(most['campaign'])} ({share(most['rate'])}), fewest in {plain(least['campaign'])} ({share(least['rate'])})"
+    st.info(f"{words}.", icon=":material/person_add:")
 
 
 def _days(view: pl.DataFrame, seen: Sight, margin: float) -> pl.DataFrame:

@@ -323,7 +323,7 @@ class SqlJournal:
         )
 
     def _table(self, path: str, contract: Mapping[str, pl.DataType] | None) -> pl.DataFrame:
-        frame = self._warehouse.collect(self._warehouse.scan([path], contract or {}))
+        frame = self._warehouse.collect(self._warehouse.scan([path], contract or {}, exact=False))
         return frame if contract is None else check(frame, contract, path)
 
 

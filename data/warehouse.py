@@ -143,8 +143,11 @@ class Warehouse:
         with self._database.read() as connection:
             return self.live(connection, account, fact_table)
 
-    def scan(self, paths: Sequence[str], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-        """Rows of some files, lazily; no files give no rows."""
+    def scan(self, paths: Sequence[str], schema: Mapping[str, pl.DataType], *, exact: bool = True) -> pl.LazyFrame:
+        """Rows of some files, lazily; no files give no rows.
+
+        Columns of the schema that older files lack are null in their rows; `exact` says that files have no others.
+        """
         if not paths:
             return pl.LazyFrame(schema=dict(schema))
         missing = [p for p in paths if not (self.home / p).is_file()]
@@ -153,7 +156,10 @@ class Warehouse:
                 f"{len(missing)} fact files that the manifest names are gone, such as {self.home / missing[0]}; "
                 "restore them from a backup, or import the reports into a new workspace"
             )
-        return pl.scan_parquet([self.home / p for p in paths])
+        files = [self.home / p for p in paths]
+        return (
+            pl.scan_parquet(files, schema=dict(schema), missing_columns="insert") if exact else pl.scan_parquet(files)
+        )
 
     def collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over fact files; a damaged file gives a `DataError`."""

@@ -142,6 +142,7 @@ FACTS: Mapping[str, pl.DataType] = {
     "spend": pl.Float64(),
     "orders": pl.Float64(),
     "units_sold": pl.Float64(),
+    "new_customer_orders": pl.Float64(),  # orders of people who had not bought before; null where no report tells
     "gmv": pl.Float64(),
     "daily_budget": pl.Float64(),
     "campaign_status": pl.String(),
