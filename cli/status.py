@@ -1,4 +1,4 @@
-"""`steadybid status`: what was bought, what its reports say by now, and what it will have sold in the end."""
+"""`steadybid status`: what was bought, what its reports say by now, what they will end with, and what targets count."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ def status(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show spend, reported ROI and final ROI with its 80 % band, of the account and each group of campaigns."""
+    """Show spend, reported ROI, final ROI with its 80 % band, and the ROI that targets count, by account and campaign."""
     from engine.accounts import hour_of
     from engine.what_if import study
 
@@ -43,17 +43,15 @@ def status(
     say(f"{account}: bought {words}, as known at {hour.local(owner.tz):%Y-%m-%d %H:%M}")
     shown = [r for r in rows if r["spend"] > 0 or r["group"] == "account"]
     table(
-        ("", f"spend, {owner.currency}", "ROI reported", "ROI final", "80 % band"),
-        [(_name(r["group"]), r["spend"], r["reported_roi"], r["roi"], _band(r)) for r in shown],
+        ("", f"spend, {owner.currency}", "ROI reported", "final, 80 % band", "ROI for targets"),
+        [(_name(r["group"]), r["spend"], r["reported_roi"], _band(r), r["roi"]) for r in shown],
         right=(1, 2, 3, 4),
     )
     say(
-        "final: with the orders that clicks paid already will still bring, less orders and spend that come back; targets use it"
+        "final: what reports will end with: orders still to come from clicks paid already, less orders and spend that come back"
     )
     if any(r["roi"] is not None and not r["roi_low"] <= r["roi"] <= r["roi_high"] for r in shown):
-        say(
-            "a final ROI outside of its band: the luck of few orders counts in part only, the band is of all that will be told"
-        )
+        say("ROI for targets: of few orders the luck counts in part only, so that a lucky day is not spent twice")
 
 
 def _name(group: str) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import blocks, charts, figures, hour
 from dashboard.figures import Money, Sums
-from dashboard.final import LATELY, begun, final_roi, in_words
+from dashboard.final import LATELY, apart, begun, final_roi, in_words
 from dashboard.session import Sight
 from dashboard.words import NOTHING, change, count, money, number, plain, share
 from domain.errors import OptimizationError, PredictionError
@@ -153,16 +153,21 @@ def _roi(seen: Sight, span: str, bought: Sums, ahead: Ahead | None, *, over: boo
     """Estimated final ROI against its target, and what reports say by now; as reported where nothing can be estimated."""
     final = final_roi(seen, begun(seen, seen.calendar())).get("account")
     roi = bought.roi if final is None else float(final["roi"])
-    label = f"ROI {span}" if final is None else f"ROI {span}, estimated final"
+    kind = "" if final is None else ", for targets" if apart(final) else ", estimated final"
     told = "" if final is None else f"\n{in_words(final)}"
     target = _target(seen, TargetKind.ROI)
     if target is None:
-        return label, number(roi, 2), f"no ROI target is set{told}", "plain"
+        return f"ROI {span}{kind}", number(roi, 2), f"no ROI target is set{told}", "plain"
     ends = None if ahead is None else next((r.reached for r in ahead.rows if is_account_roi(r.target)), None)
     toward = f" · plan ends at {number(ends, 2)}" if ends is not None and not over else ""
     off = None if roi is None else roi / target - 1
     mood = "plain" if off is None else "good" if off >= -0.005 else "bad"
-    return label, number(roi, 2), f"{change(off, 1)} against the target of {number(target, 2)}{toward}{told}", mood
+    return (
+        f"ROI {span}{kind}",
+        number(roi, 2),
+        f"{change(off, 1)} against the target of {number(target, 2)}{toward}{told}",
+        mood,
+    )
 
 
 def _target(seen: Sight, kind: TargetKind) -> float | None:

@@ -216,7 +216,7 @@ def _so_far(seen: Sight, group: str, since: datetime) -> None:
     final = final_roi(seen, since).get(group)
     if final is not None:
         when = f"in the last {LATELY.days} days" if since == seen.hour.start - LATELY else "so far"
-        st.caption(f"Bought {when}: ROI {number(final['roi'], 2)} by estimate; {in_words(final)}")
+        st.caption(f"Bought {when}: counts as ROI {number(final['roi'], 2)}; {in_words(final)}")
 
 
 def _frontier(seen: Sight, at: Study, goals: Goals, before: Ahead, after: Ahead, *, changed: bool) -> None:

@@ -30,7 +30,7 @@ def test_overview_and_targets_tell_reported_and_final_roi_with_the_band(
     assert card.value == f"{row['roi']:.2f}"
     assert any(words in t for t in told(overview))
     targets = page("targets")
-    assert any(f"Bought so far: ROI {row['roi']:.2f} by estimate; {words}" in t for t in told(targets))
+    assert any(f"Bought so far: counts as ROI {row['roi']:.2f}; {words}" in t for t in told(targets))
 
 
 def test_without_a_roi_target_the_band_is_told_all_the_same(page: Open, workspace: Workspace, next_hour: Hour) -> None:
