@@ -137,7 +137,7 @@ def _final(
         came, worth = total(ledger.gmv) / spend, total(expected) / spend
         spent = one.final_spend > 0
         low, figure, high = (np.where(spent, g / np.maximum(one.final_spend, 1e-12), 0.0) for g in (one.low, one.gmv, one.high))  # fmt: skip
-            wide = (high - low) / 2 > 1e-6
+        wide = (high - low) / 2 > 1e-6
         miss = np.where(wide, (came - (low + high) / 2) / np.where(wide, (high - low) / 2, 1.0), 0.0)
         inside = (low <= came) & (came <= high)
         state = f"final {when}, {'a burst ahead' if any(now <= b for b in bursts) else 'none ahead'}"
