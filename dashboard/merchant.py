@@ -142,7 +142,8 @@ def _new_customers(seen: Sight) -> None:
     if found.account is None:
         return
     rate, low, high = (float(v[0]) for v in (found.account.mean, found.account.low, found.account.high))
-    words = f"**{share(rate)} of the orders came from new customers** (in the long run {share(low)} to {share(high)}, by the 80 % band)"
+    told = f"{number(found.account.evidence[0], 0)} orders of which reports tell it"
+    words = f"**{share(rate)} of the orders came from new customers** (80 % band {share(low)} to {share(high)}, from {told})"
     some = found.campaigns.filter(pl.col("high") - pl.col("low") < 0.3).sort("rate")
     if some.height > 1 and some["low"][-1] > some["high"][0]:
         most, least = some.row(-1, named=True), some.row(0, named=True)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import blocks, charts, figures, hour
 from dashboard.figures import Money, Sums
-from dashboard.final import LATELY, apart, begun, final_roi, in_words
+from dashboard.final import LATELY, apart, band, begun, final_roi, in_words
 from dashboard.session import Sight
 from dashboard.words import NOTHING, change, count, money, number, plain, share
 from domain.errors import OptimizationError, PredictionError
@@ -153,9 +153,16 @@ def _roi(seen: Sight, span: str, bought: Sums, ahead: Ahead | None, *, over: boo
     """Estimated final ROI against its target, and what reports say by now; as reported where nothing can be estimated."""
     final = final_roi(seen, begun(seen, seen.calendar())).get("account")
     roi = bought.roi if final is None else float(final["roi"])
+    target = _target(seen, TargetKind.ROI)
+    if final is not None and target is None and apart(final):  # nobody asks what a target would count
+        return (
+            f"ROI {span}, as reported",
+            number(bought.roi, 2),
+            f"no ROI target is set\nfinal {band(final)} (80 %)",
+            "plain",
+        )
     kind = "" if final is None else ", for targets" if apart(final) else ", estimated final"
     told = "" if final is None else f"\n{in_words(final)}"
-    target = _target(seen, TargetKind.ROI)
     if target is None:
         return f"ROI {span}{kind}", number(roi, 2), f"no ROI target is set{told}", "plain"
     ends = None if ahead is None else next((r.reached for r in ahead.rows if is_account_roi(r.target)), None)

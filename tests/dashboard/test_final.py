@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -9,7 +10,7 @@ from dashboard import final
 from data import Workspace
 from domain.goals import Period, Scope, TargetKind
 from domain.time import Hour
-from engine.what_if import study
+from engine.what_if import Study, study
 
 Open = Callable[..., AppTest]
 
@@ -31,6 +32,25 @@ def test_overview_and_targets_tell_reported_and_final_roi_with_the_band(
     assert any(words in t for t in told(overview))
     targets = page("targets")
     assert any(f"Bought so far: counts as ROI {row['roi']:.2f}; {words}" in t for t in told(targets))
+
+
+def test_what_no_target_counts_is_not_shown_where_it_lies_outside_of_the_band(
+    page: Open, workspace: Workspace, next_hour: Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lucky(*_: object) -> pl.DataFrame:
+        columns = ("group", "reported_roi", "roi", "roi_low", "roi_high")
+        return pl.DataFrame([("account", 3.1, 2.2, 3.4, 3.8)], schema=columns, orient="row")
+
+    monkeypatch.setattr(Study, "matured_roi", lucky)
+    card = next(m for m in page("overview").metric if m.label.startswith("ROI"))
+    assert (card.label.split(", ")[1], card.value) == ("for targets", "2.20")
+    said = {"by": "Ana", "reason": "test", "now": next_hour.start}
+    workspace.remove_target("shop", kind=TargetKind.ROI, scope=Scope.ACCOUNT, key="", period=Period.HORIZON, **said)
+    test = page("overview")
+    card = next(m for m in test.metric if m.label.startswith("ROI"))
+    assert card.label.endswith("as reported")
+    assert card.value != "2.20"
+    assert any("final 3.40–3.80 (80 %)" in t for t in told(test))
 
 
 def test_without_a_roi_target_the_band_is_told_all_the_same(page: Open, workspace: Workspace, next_hour: Hour) -> None:
