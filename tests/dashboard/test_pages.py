@@ -238,12 +238,15 @@ def test_bids_come_in_the_order_that_was_asked_for_with_a_reason_each(page: Open
 
 @pytest.fixture
 def waiting(workspace: Workspace, next_hour: Hour) -> Hour:
-    """The next hour's plan waits for a person."""
+    """The next hour's plan waits for a person: a tighter target was set, so that it moves bids."""
+    tighter = Target(TargetKind.ROI, 6.0)
+    workspace.set_target("shop", tighter, by="test", reason="test", now=next_hour.start - timedelta(minutes=1))
     workspace.set_mode("shop", Mode.APPROVE, by="test", reason="test", now=datetime(2026, 11, 21, tzinfo=UTC))
     run_hour(workspace, "shop", next_hour, clock=FixedClock(next_hour.start))
     decision = workspace.journal("shop").find(next_hour)
     assert decision is not None
     assert decision.state is DecisionState.AWAITING
+    assert (decision.plan.units["action"].cast(pl.String) == "set").sum() > 1
     return next_hour
 
 
