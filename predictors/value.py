@@ -24,8 +24,8 @@ from predictors.tails import TailLaw, fit_tail
 PRICE_WORTH, RATIO_WORTH = 8.0, 5.0
 #: Multiple of the stated value up to which a single order counts, where only totals are told.
 HEAVY = 3.0
-#: Log-sd of units around a stated value and around the account's mean, and how many units that belief is worth.
-UNIT_SD, UNSTATED_SD, UNIT_WORTH = 0.15, 0.4, 20.0
+#: Log-sd of units around a stated value and around the account's mean before sales tell it, and units that belief is worth.
+UNIT_SD, UNSTATED_SD, UNIT_WORTH = 0.15, 0.4, 6.0
 #: Log-sd of single orders, and how many orders that belief is worth; degrees of freedom of the weights.
 BASKET_SD, BASKET_WORTH, FREEDOM = 0.4, 10.0, 4.0
 #: Log-sd of the mean of exp(e) around that of a log-normal, and of the shape of single units around the account's.
@@ -132,8 +132,8 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
         apart_var = 1 / (held + 1 / tau)
         apart = apart_var * summed(unit, weight * (y - level), n_units)
         seen = held > 0
-        learned = float(((apart**2 + apart_var) / prior)[seen].sum() + UNIT_WORTH) / (float(seen.sum()) + UNIT_WORTH)
-        tau = prior * learned
+        around = np.divide(summed(unit, weight * (y - level), n_units), held, out=np.zeros(n_units), where=seen)
+        tau = prior * _scale(around[seen], 1 / held[seen], prior[seen], tau[seen])
         left = (trust * (y - level - apart[unit]) ** 2 / row_var).sum() * spread
         spread = float((left + BASKET_WORTH * BASKET_SD**2) / (y.size + BASKET_WORTH))
     shape = np.exp(log_x - level - apart[unit])
@@ -149,11 +149,29 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     usual = float(count @ capped) / n
     bought = summed(unit, count, n_units)
     noise = float((count * (capped / usual - 1) ** 2).sum() + BASKET_WORTH * BASKET_SD**2) / (count.size + BASKET_WORTH)
-    credit = bought / (bought + noise / SHAPE_SD**2)
-    more = credit * (np.divide(summed(unit, count * capped, n_units), bought, out=np.full(n_units, usual), where=bought > 0) / usual - 1)  # fmt: skip
-    value = base * ratio * np.exp(apart) * (1 + more)
-    error = np.sqrt(apart_var + SHAPE_SD**2 * (1 - credit))
+    sold = bought > 0
+    over = np.divide(summed(unit, count * capped, n_units), bought, out=np.full(n_units, usual), where=sold) / usual - 1
+    belief = np.full(int(sold.sum()), SHAPE_SD**2)
+    scale = 1.0
+    for _ in range(3):
+        scale = _scale(over[sold], noise / bought[sold], belief, scale * belief)
+    shape_var = SHAPE_SD**2 * scale
+    credit = bought / (bought + noise / shape_var)
+    value = base * ratio * np.exp(apart) * (1 + credit * over)
+    error = np.sqrt(apart_var + shape_var * (1 - credit))
     return Values(value, error, float(ratio), float(np.sqrt(spread)), float(np.sqrt(tau[stated].mean() if stated.any() else tau.mean())), law)  # fmt: skip
+
+
+def _scale(around: Floats, noise: Floats, prior: Floats, now: Floats) -> float:
+    """Factor on the prior variance of units: a scoring step of the likelihood of `around` ~ N(0, noise + variance), (n_seen,) each.
+
+    The prior counts as UNIT_WORTH units whose noise and spread together are what it says of the spread. Unlike EM, the step
+    does not slow down where units hardly differ.
+    """
+    weight = (prior / (noise + now)) ** 2
+    informed = float(weight.sum())
+    found = max(float(weight @ ((around**2 - noise) / prior)), 0.0)
+    return (found + UNIT_WORTH) / (informed + UNIT_WORTH)
 
 
 def _usable(sales: Sales) -> Bools:

@@ -135,3 +135,19 @@ def test_a_single_sale_moves_little_and_says_how_much_is_open() -> None:
     assert 80 < found.value[1] < 100
     assert np.isfinite(found.value).all()
     assert (found.error > 0.1).all()
+
+
+@pytest.mark.parametrize(("apart", "most"), [(0.0, 0.012), (0.15, 0.035)])
+def test_units_are_believed_to_differ_from_their_price_as_much_as_they_do(apart: float, most: float) -> None:
+    # baskets are luck of 30 %: 150 sales of a unit would move it by 2.5 % if units were taken to differ anyway
+    for seed in range(3):
+        rng = np.random.default_rng([seed, 21])
+        n = 120
+        price = np.exp(4 + 0.7 * rng.standard_normal(n))
+        worth = price * np.exp(apart * rng.standard_normal(n))
+        unit = np.repeat(np.arange(n), 150)
+        gmv = worth[unit] * np.exp(0.3 * rng.standard_normal(unit.size) - 0.045)
+        found = learn_values(Sales(unit, np.ones(unit.size), gmv), price)
+        off = np.log(found.value / worth)
+        assert np.std(off) < most
+        assert abs(np.mean(off)) < 0.02
