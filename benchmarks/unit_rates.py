@@ -19,7 +19,7 @@ import polars as pl
 from domain.tables import Floats, Ints
 from predictors.conversions import UnitBeliefs, learn_conversions
 from predictors.evidence import NEVER, Evidence, HourFactors, Rows
-from predictors.kin import kin_mean
+from predictors.kin import kin_of
 from predictors.settings import PredictorSettings
 
 HOUR_OF_DAY = np.array([
@@ -126,7 +126,7 @@ def evidence_of(world: World, until: int) -> Evidence:
 def ours(world: World, evidence: Evidence) -> Floats:
     """(n_units,) rates as the loop learns them."""
     n = world.kind.units
-    kin = kin_mean(np.log(world.forecast), [pl.Series(world.category), pl.Series(world.match)])
+    kin = kin_of(np.log(world.forecast), [pl.Series(world.category), pl.Series(world.match)])
     campaign = np.arange(n) % max(n // 20, 2)
     stated = np.ones(n, np.bool_)
     beliefs = UnitBeliefs(world.forecast, np.full(n, 0.02), stated, world.value, campaign, world.price, kin)

@@ -13,6 +13,7 @@ from domain.tables import Bools, Floats, Ints
 from predictors.delay import DelayCounts, DelayLaw, DelayPrior, learn_delay
 from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.hourly_orders import HourlyOrders
+from predictors.kin import Kin
 from predictors.settings import PredictorSettings
 from predictors.settling import Returns, Waiting
 from predictors.shrinkage import Shrunk, shrink
@@ -21,7 +22,7 @@ from predictors.sums import summed
 #: Days after which an order is not awaited any more.
 DAILY_AGES = 30
 #: How far a market price is believed, beside a forecast, to move with the value of the click.
-HINT_TRUST = 0.15
+HINT_TRUST = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class UnitBeliefs:
     market_price
         Forecast market price of a click, account currency, or ``None``.
     kin
-        Mean log cvr of units of the same category and match type, or ``None``.
+        What units of the same category and match type have in common in log cvr, or ``None``.
     """
 
     cvr: Floats
@@ -50,7 +51,7 @@ class UnitBeliefs:
     order_value: Floats
     campaign: Ints
     market_price: Floats | None
-    kin: Floats | None = None
+    kin: Kin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,10 @@ def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:
     price, worth = beliefs.market_price, beliefs.order_value
     if price is None or not bool((np.isfinite(worth) & (worth > 0)).all()):
         return None, None
-    return np.stack([np.log(price), np.log(worth)], axis=1), np.array([HINT_TRUST, -HINT_TRUST])
+    if beliefs.kin is None:
+        return np.stack([np.log(price), np.log(worth)], axis=1), np.array([HINT_TRUST, -HINT_TRUST])
+    # what kin have in common is told by the forecasts already
+    return np.stack([np.log(price / worth) - beliefs.kin.mean, np.log(worth)], axis=1), np.array([HINT_TRUST, 0.0])
 
 
 def _count_daily(evidence: Evidence, kind: Ints, worth: Floats) -> DelayCounts:

@@ -15,7 +15,7 @@ from domain.time import Hour
 from predictors.account_rates import UnitRate, fit_unit_rate
 from predictors.conversions import UnitBeliefs
 from predictors.evidence import Evidence, gather
-from predictors.kin import kin_mean
+from predictors.kin import kin_of
 from predictors.matured import Matured, matured_totals
 from predictors.outlook import compose
 from predictors.past import learn_past
@@ -190,7 +190,7 @@ class SteadyModel:
         value = units["prior_order_value"].to_numpy().astype(np.float64)
         price = units["price"].to_numpy().astype(np.float64)
         worth = np.where(np.isfinite(value) & (value > 0), value, price)
-        kin = kin_mean(np.log(cvr), [units["category"], units["match_type"]]) if known.n_units else None
+        kin = kin_of(np.log(cvr), [units["category"], units["match_type"]]) if known.n_units else None
         campaign = units["campaign"].rank("dense").cast(int).fill_null(0).to_numpy().astype(np.int64) - 1
         return UnitBeliefs(cvr, ctr, cvr_stated, worth, campaign, known.priors.price_median, kin), tuple(notes)
 
