@@ -55,7 +55,8 @@ def status(
 
 
 def _name(group: str) -> str:
-    return group.partition(":")[2] or group
+    kind, _, key = group.partition(":")
+    return f"all of {key}" if kind == "business_type" else key or group
 
 
 def _band(row: dict[str, Any]) -> str | None:
