@@ -10,6 +10,7 @@ from domain.time import FixedClock, Hour
 from engine.champions import FitBook, challenge_tonight, fitted, roll_back
 from engine.hourly import run_hour
 from engine.nightly import run_night
+from engine.what_if import study
 from predictors import SteadyModel
 
 
@@ -40,6 +41,9 @@ def test_each_night_tries_one_fit_and_hours_use_the_champion(days) -> None:
     known = workspace.asof("north").at(nights[-1])
     used = fitted(SteadyModel(), known, book)
     assert used.cvr.rate != SteadyModel().fit(known).cvr.rate
+    looked = study(workspace, "north", nights[-1]).model  # pages look through the champion's eyes, too
+    assert looked is not None
+    assert looked.cvr is used.cvr
     # what the nights counted is in the book, and an earlier look at it shows the fits of then
     assert [(f.coverage, f.bands) for f in book.fits()] == [(v.coverage, v.bands) for v in tried]
     assert all(f.bands > 0 and 0 <= (f.coverage or 0.0) <= 1 for f in book.fits())
