@@ -16,13 +16,18 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 import numpy as np
 
-import predictors.outlook as learning
+import predictors.outlook
+import predictors.past
 from engine.cycle import run_cycle
 from evaluation.desks import desk_for
 from market import SimWorld, load_scenario, make_platform, make_world
 
 SEED = 100
-LEARNERS = ("learn_conversions", "learn_payment", "follow_price")
+LEARNERS = (
+    (predictors.past, "learn_conversions"),
+    (predictors.outlook, "learn_payment"),
+    (predictors.outlook, "follow_price"),
+)
 
 
 def market_alone(world: SimWorld) -> float:
@@ -52,9 +57,9 @@ def cycles(world: SimWorld, hours: int) -> tuple[np.ndarray, np.ndarray]:
 
         return run
 
-    kept = {name: getattr(learning, name) for name in LEARNERS}
-    for name, learn in kept.items():
-        setattr(learning, name, timed(learn))
+    kept = [(room, name, getattr(room, name)) for room, name in LEARNERS]
+    for room, name, learn in kept:
+        setattr(room, name, timed(learn))
     whole, learned = np.empty(hours), np.empty(hours)
     try:
         for k, hour in enumerate(world.hours[:hours]):
@@ -63,8 +68,8 @@ def cycles(world: SimWorld, hours: int) -> tuple[np.ndarray, np.ndarray]:
             whole[k], learned[k] = time.process_time() - start, spent
             platform.advance(hour)
     finally:
-        for name, learn in kept.items():
-            setattr(learning, name, learn)
+        for room, name, learn in kept:
+            setattr(room, name, learn)
     return whole, learned
 
 
