@@ -110,7 +110,8 @@ def shrink(
     held = np.where(campaign < 0, n_campaigns, campaign)
     # the part of the negative binomial that no round changes
     k = 1.0 / SCALES**2
-    fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k) + np.where(DOUBT, design.odd[:, None], 0.0)
+    fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k)
+    fixed[:, DOUBT] += design.odd[:, None]
     if seen.size > 2 * ENOUGH:  # what all units share is learned from some of them, and looked over by all
         some = slice(None, None, seen.size // ENOUGH)
         for _ in range(rounds - 1):
