@@ -25,7 +25,7 @@ PRICE_WORTH, RATIO_WORTH = 8.0, 5.0
 #: Multiple of the stated value up to which a single order counts, where only totals are told.
 HEAVY = 3.0
 #: Log-sd of units around a stated value and around the account's mean before sales tell it, and units that belief is worth.
-UNIT_SD, UNSTATED_SD, UNIT_WORTH = 0.15, 0.4, 6.0
+UNIT_SD, UNSTATED_SD, UNIT_WORTH = 0.15, 0.4, 1.0
 #: Log-sd of single orders, and how many orders that belief is worth; degrees of freedom of the weights.
 BASKET_SD, BASKET_WORTH, FREEDOM = 0.4, 10.0, 4.0
 #: Log-sd of the mean of exp(e) around that of a log-normal, and of the shape of single units around the account's.
@@ -119,7 +119,7 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     log_x = np.log(basket / base[unit])
     prior = np.where(stated, UNIT_SD, UNSTATED_SD) ** 2
     level, spread, tau = 0.0, BASKET_SD**2, prior
-    apart, apart_var = np.zeros(n_units), tau
+    apart, apart_var, scale = np.zeros(n_units), tau, 1.0
     for _ in range(6):
         cv2 = np.expm1(min(spread, 9.0))
         row_var = np.log1p(cv2 / count)  # of the logarithm of a mean of several orders
@@ -133,7 +133,8 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
         apart = apart_var * summed(unit, weight * (y - level), n_units)
         seen = held > 0
         around = np.divide(summed(unit, weight * (y - level), n_units), held, out=np.zeros(n_units), where=seen)
-        tau = prior * _scale(around[seen], 1 / held[seen], prior[seen], tau[seen])
+        scale = _scale(around[seen], 1 / held[seen], prior[seen], scale)
+        tau = prior * scale
         left = (trust * (y - level - apart[unit]) ** 2 / row_var).sum() * spread
         spread = float((left + BASKET_WORTH * BASKET_SD**2) / (y.size + BASKET_WORTH))
     shape = np.exp(log_x - level - apart[unit])
@@ -154,7 +155,7 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     belief = np.full(int(sold.sum()), SHAPE_SD**2)
     scale = 1.0
     for _ in range(3):
-        scale = _scale(over[sold], noise / bought[sold], belief, scale * belief)
+        scale = _scale(over[sold], noise / bought[sold], belief, scale)
     shape_var = SHAPE_SD**2 * scale
     credit = bought / (bought + noise / shape_var)
     value = base * ratio * np.exp(apart) * (1 + credit * over)
@@ -162,16 +163,16 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     return Values(value, error, float(ratio), float(np.sqrt(spread)), float(np.sqrt(tau[stated].mean() if stated.any() else tau.mean())), law)  # fmt: skip
 
 
-def _scale(around: Floats, noise: Floats, prior: Floats, now: Floats) -> float:
-    """Factor on the prior variance of units: a scoring step of the likelihood of `around` ~ N(0, noise + variance), (n_seen,) each.
+def _scale(around: Floats, noise: Floats, prior: Floats, scale: float) -> float:
+    """Factor on the prior variance of units: a scoring step of the likelihood of `around` ~ N(0, noise + scale prior), (n_seen,) each.
 
-    The prior counts as UNIT_WORTH units whose noise and spread together are what it says of the spread. Unlike EM, the step
-    does not slow down where units hardly differ.
+    The prior counts as UNIT_WORTH units that lie as far apart as it says. Unlike EM, the step does not slow down where units
+    hardly differ.
     """
-    weight = (prior / (noise + now)) ** 2
-    informed = float(weight.sum())
+    weight = (prior / (noise + scale * prior)) ** 2
     found = max(float(weight @ ((around**2 - noise) / prior)), 0.0)
-    return (found + UNIT_WORTH) / (informed + UNIT_WORTH)
+    worth = UNIT_WORTH / scale**2
+    return (found + worth) / (float(weight.sum()) + worth)
 
 
 def _usable(sales: Sales) -> Bools:
