@@ -1,6 +1,9 @@
 """Writes the figures of an evaluation as a Markdown page: python -m benchmarks.results FIGURES.json PAGE.md
 
-FIGURES is what ``steadybid evaluate --json`` wrote. The page holds a summary (SteadyBid beside the plain controller),
+    python -m benchmarks.results FIGURES.json PAGE.md --anew A.json B.json --code e5f1c2d
+
+FIGURES is what ``steadybid evaluate --json`` wrote. Runs that were made again by later code (``steadybid simulate --json``) take
+the place of those of the same scenario, policy and seed, if they were played in the same world. The page holds a summary (SteadyBid beside the plain controller),
 every scenario and policy, and where SteadyBid's missing gmv went.
 """
 
@@ -75,19 +78,39 @@ def losses(records: Sequence[Record]) -> str:
     return markdown(("scenario", "seeds", *PARTS), rows)
 
 
-def page(records: Sequence[Record]) -> str:
-    """The whole page."""
+def renewed(records: Sequence[Record], later: Sequence[Record], code: str) -> list[Record]:
+    """Records, those that were made again in the place of the old ones; raises `SystemExit` where a world is another one."""
+    found = {(r["scenario"], r["policy"], r["seed"]): r for r in later}
+    merged: list[Record] = []
+    for old in records:
+        new = found.pop((old["scenario"], old["policy"], old["seed"]), None)
+        if new is not None and new["fingerprint"] != old["fingerprint"]:
+            raise SystemExit(f"{old['scenario']} was changed between both: nothing can be compared")
+        merged.append(old if new is None else {**old, **new, "code": code})
+    if found:
+        raise SystemExit(f"made again, but never made before: {sorted(found)[0]}")
+    return merged
+
+
+def page(records: Sequence[Record], before: Sequence[Record] | None = None, code: str = "") -> str:
+    """The whole page; `before` are the records that some of these have replaced."""
     board = lines(records)
+    split = records if before is None else before
+    again = sum(r["code"] == code for r in records) if before is not None else 0
     worlds = [(x.scenario, f"`{x.fingerprint}`") for x in {x.scenario: x for x in board}.values()]
-    codes = ", ".join(sorted({f"`{r['code']}`" for r in records}))
+    codes = ", ".join(sorted({f"`{r['code']}`" for r in split}))
+    note = (
+        f"{again} of them, SteadyBid's own, were made again at commit `{code}` by `steadybid simulate` in the same worlds; the others, and where "
+        "missing GMV went, are of the code before.\n"
+    )
     return (
         f"# Figures of the full evaluation\n\n{len(records)} runs of code {codes}; `steadybid evaluate --json FIGURES.json`, "
         "then `python -m benchmarks.results FIGURES.json docs/results.md`.\nSame seed, same shoppers for every policy. "
-        "`docs/market.md` says what the worlds are and what the figures mean.\n\n"
+        f"{note if before is not None else ''}`docs/market.md` says what the worlds are and what the figures mean.\n\n"
         f"## SteadyBid\n\n{summary(records)}\n"
         "Regret is what is missing to the best possible GMV, under targets relaxed to what a policy attained.\n\n"
         "![GMV of every policy](images/evaluation-gmv.svg)\n\n"
-        f"## Where SteadyBid's missing GMV went\n\nPoints of the best possible GMV.\n\n{losses(records)}\n"
+        f"## Where SteadyBid's missing GMV went\n\nPoints of the best possible GMV.\n\n{losses(split)}\n"
         f"## Every policy\n\n{markdown(HEADINGS, [cells(x) for x in board], left=2)}\n"
         f"## Worlds\n\n{markdown(('scenario', 'fingerprint'), worlds, left=2)}"
     )
@@ -98,8 +121,22 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("figures", type=Path)
     arguments.add_argument("page", type=Path)
+    arguments.add_argument("--anew", type=Path, nargs="+", help="figures of runs that were made again by later code")
+    arguments.add_argument("--code", help="commit of that code")
     given = arguments.parse_args()
-    given.page.write_text(page(json.loads(given.figures.read_text(encoding="utf-8"))["runs"]), encoding="utf-8")
+    if bool(given.anew) != bool(given.code):
+        arguments.error("--anew and --code come together")
+
+    def runs(path: Path) -> list[Record]:
+        return json.loads(path.read_text(encoding="utf-8"))["runs"]
+
+    before = runs(given.figures)
+    if given.anew:
+        later = [r for path in given.anew for r in runs(path)]
+        text = page(renewed(before, later, given.code), before, given.code)
+    else:
+        text = page(before)
+    given.page.write_text(text, encoding="utf-8")
     print(f"wrote {given.page}")
 
 
