@@ -57,6 +57,7 @@ def run(
     count = units * WIDE if name == "wide-account" else units
     scenario = replace(scenario, units=replace(scenario.units, count=min(count, scenario.units.count)))
     world = make_world(scenario, seed)
+    world.delivery_stops_at = np.inf  # bands are of bids in force; that a budget ends a day is the planner's to know
     platform = make_platform(world)
     reports = troubled(platform, scenario)
     store = MemoryStore(world.account, world.units, world.priors)

@@ -26,7 +26,7 @@ from predictors.price_level import follow_price
 from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
 from predictors.sums import summed
-from predictors.traffic import daily_volume, learn_traffic
+from predictors.traffic import LEVEL_SD, UNPLACED_LEVEL_SD, daily_volume, learn_traffic
 from predictors.won_level import follow_won
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
@@ -231,7 +231,10 @@ def _followed(
         traffic_sd = 1.5
         notes.append("no traffic is forecast: clicks at known bids tell it")
     today = int(factors.day[now_at])
-    found = learn_traffic(unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd)
+    shared_sd = UNPLACED_LEVEL_SD if auction is Auction.FIRST_PRICE else LEVEL_SD
+    found = learn_traffic(
+        unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd, shared_sd
+    )
     same_day = factors.day[ahead] == today
     traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
     middle = median * np.exp(level.offset)

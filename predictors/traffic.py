@@ -25,6 +25,8 @@ from predictors.sums import summed
 DAY_SD, DAY_WORTH = 0.2, 3.0
 CELL_SD = 0.1
 LEVEL_SD = 0.15
+#: The same where prices paid do not place the market: clicks answer twofold to what its price may be off by.
+UNPLACED_LEVEL_SD = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,15 @@ class Traffic:
 
 
 def learn_traffic(
-    unit: Ints, hour: Ints, day: Ints, clicks: Floats, due: Floats, n_units: int, today: int, unit_sd: float
+    unit: Ints,
+    hour: Ints,
+    day: Ints,
+    clicks: Floats,
+    due: Floats,
+    n_units: int,
+    today: int,
+    unit_sd: float,
+    level_sd: float = LEVEL_SD,
 ) -> Traffic:
     """Corrections from rows of hours.
 
@@ -72,13 +82,15 @@ def learn_traffic(
         Local day of the hour that is decided.
     unit_sd
         Prior relative spread of units around their forecast.
+    level_sd
+        Prior relative error that all days and units share.
     """
     kept = due > 1e-9
     if not kept.all():
         unit, hour, day, clicks, due = unit[kept], hour[kept], day[kept], clicks[kept], due[kept]
     if not clicks.size:
         flat = np.ones(n_units)
-        return Traffic(flat, flat * unit_sd, flat, np.hypot(DAY_SD, LEVEL_SD), 1.0, LEVEL_SD, 0.3, unit_sd)
+        return Traffic(flat, flat * unit_sd, flat, np.hypot(DAY_SD, level_sd), 1.0, level_sd, 0.3, unit_sd)
     first, n_hours = int(day.min()), int(hour.max()) + 1
     n_days = int(max(day.max(), today)) - first + 1
     cell = unit * n_days + (day - first)
@@ -102,7 +114,7 @@ def learn_traffic(
         noise = 1 / total + hour_var * (squares * (units[:, None] ** 2)).sum(0) / total**2 + shock_var / hours_of_day
         ratio = got.sum(0) / total
         precision = np.where(seen_day, 1 / (day_var + noise), 0.0)
-        level = float(((precision * ratio).sum() + LEVEL_SD**-2) / (precision.sum() + LEVEL_SD**-2))
+        level = float(((precision * ratio).sum() + level_sd**-2) / (precision.sum() + level_sd**-2))
         relative = ratio / level - 1
         credibility = day_var / (day_var + noise)
         days = np.where(seen_day, level * (1 + credibility * relative), level)
@@ -142,7 +154,7 @@ def learn_traffic(
 
     now = today - first
     cells_today = cells[:, now] if 0 <= now < n_days else np.zeros(n_units)
-    level_error = 1 / (float(np.where(seen_day, 1 / (day_var + 1e-4), 0.0).sum()) + LEVEL_SD**-2)
+    level_error = 1 / (float(np.where(seen_day, 1 / (day_var + 1e-4), 0.0).sum()) + level_sd**-2)
     return Traffic(
         unit=units,
         unit_sd=np.sqrt(unit_error) / units,

@@ -45,11 +45,23 @@ def test_a_new_day_starts_from_the_days_so_far_not_from_yesterday():
     assert found.today_sd > 0.1
 
 
+def test_a_forecast_that_nobody_vouches_for_is_corrected_within_a_day():
+    found = {sd: [] for sd in (0.15, 0.4)}
+    for seed in range(4):
+        unit, hour, clicks, due, *_ = rows(seed, 24)
+        factor = clicks.sum() / due.sum() / 0.7  # the day brought 0.7 of what was forecast
+        for sd, later in found.items():
+            later.append(learn_traffic(unit, hour, hour // 24, clicks, due * factor, 150, 1, 0.25, sd).later)
+    assert np.mean(found[0.4]) == pytest.approx(0.75, abs=0.05)
+    assert np.mean(found[0.15]) > 0.84
+
+
 def test_without_rows_the_forecast_stands_with_its_error():
     none, nothing = np.zeros(0, np.int64), np.zeros(0)
     found = learn_traffic(none, none, none, nothing, nothing, 4, 0, 0.25)
     assert np.allclose(found.unit * found.today, 1.0)
     assert np.allclose(found.unit_sd, 0.25)
+    assert learn_traffic(none, none, none, nothing, nothing, 4, 0, 0.25, 0.4).later_sd == pytest.approx(0.4)
 
 
 def test_daily_rows_count_days_without_delivery_as_zeros():
