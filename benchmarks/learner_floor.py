@@ -17,14 +17,12 @@ import numpy as np
 from scipy.special import pdtrik
 
 from domain.tables import Floats
-from market.contested import ContestedWorld, make_world
+from market.contested import _HIDDEN, _MATCH, _TELLS, ContestedWorld, make_world  # pyright: ignore[reportPrivateUsage]
 from market.fluid import Curves
 from market.scenario import load_scenario
 
 #: Distances of a unit's log rate from what its category and match type make of it.
 GRID = np.linspace(-1.6, 1.6, 161)
-#: Weights of category, match type and the part that nothing tells, as worlds are drawn (`market.contested`).
-_TELLS, _MATCH, _HIDDEN = 0.6, 0.4, 0.69
 _STREAM = 99
 
 

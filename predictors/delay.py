@@ -140,12 +140,12 @@ class DelayLaw:
 
     def share_told(self, kind: Ints, age_steps: Floats | Ints) -> Floats:
         """F for clicks of a phase kind at an age in steps; linear between ages, 0 at age 0."""
-        return _lookup(self.share, kind, np.asarray(age_steps, np.float64))
+        return lookup(self.share, kind, np.asarray(age_steps, np.float64))
 
     def share_told_sd(self, kind: Ints, age_steps: Floats | Ints) -> Floats:
         """Standard error of `share_told`."""
         age = np.asarray(age_steps, np.float64)
-        return np.std([_lookup(s, kind, age) for s in self.scenarios], axis=0)
+        return np.std([lookup(s, kind, age) for s in self.scenarios], axis=0)
 
     def error_of_level(self, exposed: Floats) -> float:
         """Relative error that the law puts on a conversion level measured with (n_kinds, n_ages) clicks."""
@@ -299,14 +299,15 @@ def _mean_lag(theta: Floats, covariance: Floats) -> tuple[float, float]:
     return mean(theta), float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
 
 
-def _lookup(share: Floats, kind: Ints, age: Floats) -> Floats:
-    """F between whole ages by a straight line, 0 at age 0."""
+def lookup(share: Floats, kind: Ints, age: Floats) -> Floats:
+    """F, (n_kinds, n_ages), between whole ages by a straight line, 0 at age 0."""
     n_ages = share.shape[1]
-    padded = np.concatenate([np.zeros((share.shape[0], 1)), share], axis=1)
+    padded = np.concatenate([np.zeros((share.shape[0], 1)), share], axis=1).ravel()
     clipped = np.clip(age, 0.0, n_ages)
     low = np.minimum(clipped.astype(np.int64), n_ages - 1)
-    left = padded[kind, low]
-    return left + (clipped - low) * (padded[kind, low + 1] - left)
+    cell = kind * (n_ages + 1) + low
+    left = padded.take(cell)
+    return left + (clipped - low) * (padded.take(cell + 1) - left)
 
 
 @njit(cache=True)

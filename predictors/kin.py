@@ -69,7 +69,7 @@ def kin_of(values: Floats, groups: Sequence[pl.Series]) -> Kin | None:
     noise = 0.5 * total
     effects = [np.zeros(k) for k in sizes]
     held = [np.ones(k) for k in sizes]
-    mean = float(values.mean())
+    mean, fitted = float(values.mean()), np.zeros(n)
     for _ in range(_ROUNDS):
         for k, code in enumerate(codes):
             rest = values - mean - sum((effects[j][c] for j, c in enumerate(codes) if j != k), np.zeros(n))
@@ -82,5 +82,4 @@ def kin_of(values: Floats, groups: Sequence[pl.Series]) -> Kin | None:
         square = (values - mean - fitted) ** 2
         noise = max(float((trust * square).mean()), 1e-6)
         trust = (FREEDOM + 1) / (FREEDOM + square / noise)
-    fitted = sum((effects[j][c] for j, c in enumerate(codes)), np.zeros(n))
     return Kin(mean + fitted, tuple(codes), tuple(1 / np.sqrt(h) for h in held))

@@ -26,7 +26,7 @@ from scipy.special import gammaincinv, ndtri
 
 from domain.groups import Groups
 from domain.tables import Bools, Floats, Ints
-from predictors.delay import DelayLaw
+from predictors.delay import DelayLaw, lookup
 from predictors.evidence import NEVER, Evidence
 from predictors.past import Past
 from predictors.settling import RETURN_WORTH
@@ -87,7 +87,7 @@ class _Open:
         hour = evidence.factors.position(rows.hour[at])
         kind, steps, hourly = evidence.factors.phase[hour], laws.steps[at], ~rows.daily[at]
         rho = laws.returned.share
-        back = 1 - _told(_with_delay(laws.hourly, laws.returned.law), kind, steps)
+        back = 1 - lookup(_with_delay(laws.hourly, laws.returned.law), kind, steps)
         return cls(
             at, np.flatnonzero(kept[at]), rows.unit[at], kind, steps, hourly, evidence.factors.to_burst[hour],
             past.due[at], past.believed[at], laws.told[at], laws.money[at], laws.final[at],
@@ -158,10 +158,10 @@ def _delay(
     rows: _Open, law: DelayLaw, weight: Floats, mean: Floats, told: float, by_group: Callable[[Floats], Floats]
 ) -> Floats:
     """Variance by group over the points of a law's posterior; `weight` (n_open,) is the part of a row that follows it."""
-    usual = _told(law.share, rows.kind, rows.steps)
+    usual = lookup(law.share, rows.kind, rows.steps)
     moved: list[Floats] = []
     for scenario in law.scenarios:
-        more = weight * (_told(scenario, rows.kind, rows.steps) - usual)
+        more = weight * (lookup(scenario, rows.kind, rows.steps) - usual)
         gain = told / max(told + float(rows.due @ more), 1e-9) - 1
         moved.append(mean * gain - by_group(rows.believed * more) * (1 + gain))
     return _spread(moved, np.full(len(moved), 1 / len(moved)))
@@ -174,7 +174,7 @@ def _returns(rows: _Open, past: Past, by_group: Callable[[Floats], Floats]) -> F
     amounts: list[Floats] = []
     for law, share in zip(returned.laws, returned.shares, strict=True):
         back = np.zeros(rows.unit.size)
-        left = 1 - _told(_with_delay(hourly, law), rows.kind[young], rows.steps[young])
+        left = 1 - lookup(_with_delay(hourly, law), rows.kind[young], rows.steps[young])
         back[young] = rows.believed[young] * left * share / (1 - share)
         amounts.append(by_group(back))
     few = 1 / (RETURN_WORTH + returned.learned_from)
@@ -200,17 +200,6 @@ def _pearson(skew: Floats, chance: float) -> Floats:
     shape = 4.0 / np.clip(skew, 0.02, 50.0) ** 2
     bent = (gammaincinv(shape, chance) - shape) / np.sqrt(shape)
     return np.where(skew > 0.02, bent, ndtri(chance))
-
-
-def _told(share: Floats, kind: Ints, steps: Floats) -> Floats:
-    """Share (n_kinds, n_ages) told at ages of so many steps; linear between them, 0 at age 0."""
-    n_ages = share.shape[1]
-    padded = np.concatenate([np.zeros((share.shape[0], 1)), share], axis=1).ravel()
-    at = np.clip(steps, 0.0, n_ages)
-    low = np.minimum(at.astype(np.int64), n_ages - 1)
-    cell = kind * (n_ages + 1) + low
-    left = padded.take(cell)
-    return left + (at - low) * (padded.take(cell + 1) - left)
 
 
 def _with_delay(law: DelayLaw, returns: Floats) -> Floats:

@@ -130,9 +130,10 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
         level = float(weight @ (y - apart[unit])) / (float(weight.sum()) + RATIO_WORTH / spread)
         held = summed(unit, weight, n_units)
         apart_var = 1 / (held + 1 / tau)
-        apart = apart_var * summed(unit, weight * (y - level), n_units)
+        pulled = summed(unit, weight * (y - level), n_units)
+        apart = apart_var * pulled
         seen = held > 0
-        around = np.divide(summed(unit, weight * (y - level), n_units), held, out=np.zeros(n_units), where=seen)
+        around = np.divide(pulled, held, out=np.zeros(n_units), where=seen)
         scale = _scale(around[seen], 1 / held[seen], prior[seen], scale)
         tau = prior * scale
         left = (trust * (y - level - apart[unit]) ** 2 / row_var).sum() * spread
