@@ -3,8 +3,8 @@
     python -m benchmarks.results FIGURES.json PAGE.md --anew A.json B.json --code e5f1c2d
 
 FIGURES is what ``steadybid evaluate --json`` wrote. Runs that were made again by later code (``steadybid simulate --json``) take
-the place of those of the same scenario, policy and seed, if they were played in the same world. The page holds a summary (SteadyBid beside the plain controller),
-every scenario and policy, and where SteadyBid's missing gmv went.
+the place of those of the same scenario, policy and seed, if they were played in the same world. The page holds a summary
+(SteadyBid beside the plain controller), every scenario and policy, and where SteadyBid's missing gmv went.
 """
 
 import argparse
@@ -100,8 +100,8 @@ def page(records: Sequence[Record], before: Sequence[Record] | None = None, code
     worlds = [(x.scenario, f"`{x.fingerprint}`") for x in {x.scenario: x for x in board}.values()]
     codes = ", ".join(sorted({f"`{r['code']}`" for r in split}))
     note = (
-        f"{again} of them, SteadyBid's own, were made again at commit `{code}` by `steadybid simulate` in the same worlds; the others, and where "
-        "missing GMV went, are of the code before.\n"
+        f"{again} of them, SteadyBid's own, were made again at commit `{code}` by `steadybid simulate` in the same worlds; "
+        "the others, hours held, and where missing GMV went, are of the code before.\n"
     )
     return (
         f"# Figures of the full evaluation\n\n{len(records)} runs of code {codes}; `steadybid evaluate --json FIGURES.json`, "
