@@ -14,7 +14,8 @@ A pre-sale order counts at once with its deposit, a share d of its value; the ba
 that are forfeited (prior 7 %). d is the ratio of money to orders against other phases, kept on its own grid.
 
 Orders come back: a share rho of them (prior 3 %, worth one return), told as negative restatements after an
-exponential time after the order itself was told, whose mean is averaged over a grid. Returns by the hour are a
+exponential time after the order itself was told, whose mean is averaged over a grid, as is the end of the window: what
+is still to come back then comes at once, and must not pass for a sign of slow returns. Returns by the hour are a
 convolution of orders by the hour: neither the orders' own delay nor those that waited enter. Everything after this
 module speaks of orders and money net of what comes back, so that the share told may exceed one for a while.
 """
@@ -41,8 +42,11 @@ _WAIT, _SPACING = 0.8 * _STEP**2, _STEP
 KIND_LEVEL_SD = 0.07
 #: Prior of the share of orders that comes back: mean, and returns it is worth.
 RETURN_MEAN, RETURN_WORTH = 0.03, 1.0
-#: Mean hours until an order comes back, and the longest time it may take.
-RETURN_HOURS, LATEST_RETURN = np.array([6.0, 9.0, 13.0, 18.0, 24.0, 30.0, 38.0, 50.0]), 96
+#: Mean hours until an order comes back, and hours after which what is still to come back is told at once: windows end.
+RETURN_HOURS, WINDOW_HOURS = np.array([6.0, 9.0, 13.0, 18.0, 24.0, 30.0, 38.0, 50.0]), np.array([48, 72, 96, 168])
+LATEST_RETURN = int(WINDOW_HOURS[-1])
+#: Laws less likely than this against the likeliest are let go.
+_UNLIKELY = 1e-3
 #: Hours that their law is tabulated over.
 LAW_HOURS = 336
 #: Hours since the burst that are looked at one by one.
@@ -150,21 +154,33 @@ def returns(came: Floats, back: Floats) -> Returns:
     back
         (n_hours,) orders that were told to have come back; the last hour is the one before the cut.
     """
-    hours = np.arange(LAW_HOURS)
-    laws = np.where(hours >= LATEST_RETURN, 1.0, 1 - np.exp(-hours / RETURN_HOURS[:, None]))
-    fit, shares = np.empty(RETURN_HOURS.size), np.empty(RETURN_HOURS.size)
+    back_at = np.flatnonzero(back > 0)
+    steps = np.diff(_LAWS[:, : LATEST_RETURN + 1], prepend=0.0)
+    # (n_hours, n_ages): orders told so many hours before
+    padded = np.concatenate([np.zeros(LATEST_RETURN), came])
+    before = np.lib.stride_tricks.sliding_window_view(padded, LATEST_RETURN + 1)[:, ::-1]
+    due_in_all = came @ _LAWS[:, np.minimum(np.arange(came.size)[::-1], LATEST_RETURN)].T
+    due = before[back_at] @ steps.T
     shape = RETURN_WORTH + float(back.sum())
-    seen = back > 0
-    for k, law in enumerate(laws):
-        due = np.convolve(came, np.diff(law[: LATEST_RETURN + 1], prepend=0.0))[: came.size]
-        rate = RETURN_WORTH / RETURN_MEAN + float(due.sum())
-        fit[k] = float(back[seen] @ np.log(np.maximum(due[seen], 1e-12))) - shape * np.log(rate)
-        shares[k] = shape / rate
+    rate = RETURN_WORTH / RETURN_MEAN + due_in_all
+    fit = back[back_at] @ np.log(np.maximum(due, 1e-12)) - shape * np.log(rate)
+    shares = shape / rate
     weight = np.exp(fit - fit.max())
-    weight /= weight.sum()
+    likely = weight > _UNLIKELY
+    laws, shares, weight = _LAWS[likely], shares[likely], weight[likely] / weight[likely].sum()
     share = float(weight @ shares)
     spread = float(np.sqrt(weight @ (shares - share) ** 2 + share**2 / shape))
     return Returns(min(share, 0.5), spread, weight @ laws, float(back.sum()), laws, np.minimum(shares, 0.5), weight)
+
+
+def _return_laws() -> Floats:
+    """(n_laws, LAW_HOURS) share of returns that is told within so many hours: each mean with each end."""
+    hours = np.arange(LAW_HOURS)
+    means, ends = (x.ravel() for x in np.meshgrid(RETURN_HOURS, WINDOW_HOURS))
+    return np.where(hours >= ends[:, None], 1.0, 1 - np.exp(-hours / means[:, None]))
+
+
+_LAWS = _return_laws()
 
 
 def paid(orders: float, balances: Floats, hours_in: int) -> Waiting:

@@ -61,6 +61,22 @@ def test_the_share_that_comes_back_is_learned_with_how_long_it_takes(share, mean
         assert np.abs(found.law[:72] - (1 - np.exp(-np.arange(72) / mean))).max() < 0.1
 
 
+@pytest.mark.parametrize("end", [48, 72, 168])
+def test_returns_on_the_last_day_of_the_window_do_not_pass_for_slow_ones(end):
+    rng = np.random.default_rng(4711)
+    expected, came_back = 0.0, 0.0
+    for _ in range(60):
+        came = rng.poisson(np.where(np.arange(90) < 60, 40.0, 200.0)).astype(float)
+        back = np.zeros(90 + end + 1)
+        for hour, orders in enumerate(came):
+            after = np.minimum(rng.geometric(1 / 24, rng.binomial(int(orders), 0.04)), end)
+            np.add.at(back, hour + after, 1.0)
+        found = returns(came, back[:90])
+        expected += found.share * float(came @ (1 - found.law[np.arange(90)[::-1]]))
+        came_back += float(back[90:].sum())
+    assert expected == pytest.approx(came_back, rel=0.08)
+
+
 def test_without_orders_a_few_returns_are_assumed():
     found = returns(np.zeros(1), np.zeros(1))
     assert found.share == pytest.approx(0.03)
