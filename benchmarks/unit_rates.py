@@ -18,8 +18,9 @@ import polars as pl
 
 from domain.tables import Floats, Ints
 from predictors.conversions import UnitBeliefs, learn_conversions
-from predictors.evidence import NEVER, Evidence, HourFactors, Rows
+from predictors.evidence import NEVER, Evidence, HourFactors
 from predictors.kin import kin_of
+from predictors.rows import Cohorts, Rows
 from predictors.settings import PredictorSettings
 
 HOUR_OF_DAY = np.array([
@@ -104,9 +105,10 @@ def evidence_of(world: World, until: int) -> Evidence:
     factors = HourFactors(
         -until, one, one, one, nothing, np.arange(n) // 24, np.arange(n) % 168, np.ones(n, np.bool_), nothing + NEVER
     )
-    daily = np.zeros(unit.size, np.bool_)
+    cohorts = Cohorts(np.arange(until) - until, np.ones(until, np.int64), np.zeros(until, np.bool_))
     got, worth = orders[unit, hour], world.value[unit]
-    rows = Rows(unit, hour - until, np.ones(unit.size), daily, 50 * clicks, clicks, clicks, got, got * worth, clicks)
+    at = (unit.astype(np.int32), hour.astype(np.int32), cohorts)
+    rows = Rows(*at, 50 * clicks, clicks, clicks, got, got * worth, clicks)
     mine, age = world.order_unit[told], world.lag[told] + 1
     return Evidence(
         world.kind.units,

@@ -67,18 +67,18 @@ class Conversions:
     hourly, daily
         Delay laws of hourly and of daily rows, of orders that do not wait for a burst.
     told
-        (n_rows,) share of each row's net orders that is known by now; above 1 where some will come back.
+        (n_cohorts,) share of the rows' net orders that is known by now; above 1 where some will come back.
     money, final
-        (n_rows,) share of each row's value that is known by now, and that there will be: below 1 where deposits are
+        (n_cohorts,) share of the rows' value that is known by now, and that there will be: below 1 where deposits are
         forfeited.
     kept
         (n_kinds,) `final` of clicks to come, by kind of phase.
-    factor
-        (n_rows,) forecast factor on orders per click.
+    per_click
+        (n_cohorts,) forecast factor on orders per click, of which clicks that will be credited back bring none.
     steps
-        (n_rows,) age in steps of the row's delay law, up to which its orders could be told.
-    clicks
-        (n_units,) clicks seen.
+        (n_cohorts,) age in steps of the rows' delay law, up to which their orders could be told.
+    clicks, orders
+        (n_units,) clicks seen that stay, and orders seen.
     returned
         Orders that come back.
     waits
@@ -97,46 +97,57 @@ class Conversions:
     money: Floats
     final: Floats
     kept: Floats
-    factor: Floats
+    per_click: Floats
     steps: Floats
     clicks: Floats
+    orders: Floats
     returned: Returns
     waits: Mapping[int, Waiting]
     deposits: float
     silent_now: int
 
 
-def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSettings) -> Conversions:
-    """Delay laws, what waits and what comes back, and shrunk conversion rates from all rows."""
+def learn_conversions(
+    evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSettings, stays: Floats | None = None
+) -> Conversions:
+    """Delay laws, what waits and what comes back, and shrunk conversion rates from all rows.
+
+    `stays` (n_cohorts,) is the share of clicks that is not credited back; ``None`` = all.
+    """
     rows, factors, n = evidence.rows, evidence.factors, evidence.n_units
-    kind = factors.phase[factors.position(rows.hour)]
-    factor = _mean_factor(evidence)
-    clicks = summed(rows.unit, rows.clicks, n)
+    cohorts = rows.cohorts
+    kind = factors.phase[factors.position(cohorts.hour)]
+    kept = np.ones(kind.size) if stays is None else stays
+    per_click = kept * _mean_factor(evidence)
+    clicks = rows.by_unit(rows.clicks, kept, n)
     # without a forecast there is none to be wrong: the level is the account's own, whatever it is
     level_sd = settings.prior_level_sd if beliefs.cvr_stated.any() else 1.0
     hourly_prior = DelayPrior(settings.hourly_share_at_once, settings.hourly_mean_lag_hours, level_sd)
     daily_prior = DelayPrior(settings.daily_share_at_once, settings.daily_mean_lag_days, level_sd)
-    seen = np.maximum(summed(rows.unit, rows.orders, n), 0.0)
+    orders = summed(rows.unit, rows.orders, n)
+    seen = np.maximum(orders, 0.0)
     hints, hint_prior = _hints(beliefs)
-    by_day = np.flatnonzero(rows.daily)
-    hourly_rows = HourlyOrders.of(evidence, kind, rows.clicks * factor * beliefs.cvr[rows.unit], beliefs.order_value)
-    steps = np.where(rows.daily, rows.age / 24.0, 0.0)
-    steps[hourly_rows.rows] = hourly_rows.age
+    by_day = np.flatnonzero(cohorts.daily)
+    told_orders = rows.by_cohort(rows.orders)
+    due_first = rows.by_cohort(rows.clicks, beliefs.cvr) * per_click
+    hourly_rows = HourlyOrders.of(evidence, kind, due_first, told_orders, beliefs.order_value)
+    steps = np.where(cohorts.daily, cohorts.age / 24.0, 0.0)
+    steps[hourly_rows.cohorts] = hourly_rows.age
 
     def settle(cvr: Floats, before: tuple[DelayLaw, Mapping[int, Waiting]] | None) -> Conversions:
         # units are weighed by what is known of them, but the level stays the forecast's: the delay has its own prior
         believed = float(clicks @ beliefs.cvr)
         level = float(clicks @ cvr) / believed if believed > 0 else 1.0
-        worth = rows.clicks * factor * (cvr / level)[rows.unit]
         last = before is not None
-        daily_counts = _count_daily(evidence, kind, worth)
+        worth = (rows.by_cohort(rows.clicks, cvr) * per_click if last else due_first) / level
+        daily_counts = _count_daily(evidence, kind, worth, told_orders)
         daily = learn_delay(daily_counts, daily_prior, step_hours=24, by_phase=last)
         hourly, hourly_counts, settled = hourly_rows.settle(worth, hourly_prior, before)
-        told, money, final = np.empty(rows.clicks.size), np.empty(rows.clicks.size), np.ones(rows.clicks.size)
-        told[by_day] = money[by_day] = daily.share_told(kind[by_day], rows.age[by_day] / 24.0)
-        mine = hourly_rows.rows
+        told, money, final = np.empty(kind.size), np.empty(kind.size), np.ones(kind.size)
+        told[by_day] = money[by_day] = daily.share_told(kind[by_day], cohorts.age[by_day] / 24.0)
+        mine = hourly_rows.cohorts
         told[mine], money[mine], final[mine] = settled.told, settled.money, settled.final
-        due = summed(rows.unit, rows.clicks * factor * told, n) * beliefs.cvr
+        due = rows.by_unit(rows.clicks, per_click * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
         error = float(np.hypot(error, settled.error))
         shrunk = shrink(
@@ -144,7 +155,7 @@ def learn_conversions(evidence: Evidence, beliefs: UnitBeliefs, settings: Predic
         )
         cvr = np.minimum(beliefs.cvr * shrunk.ratio, 1.0)
         return Conversions(
-            cvr, shrunk, hourly, daily, told, money, final, settled.kept, factor, steps, clicks,
+            cvr, shrunk, hourly, daily, told, money, final, settled.kept, per_click, steps, clicks, orders,
             settled.returned, settled.waits, settled.deposits, hourly_rows.telling.silent_now,
         )  # fmt: skip
 
@@ -163,37 +174,39 @@ def _hints(beliefs: UnitBeliefs) -> tuple[Floats | None, Floats | None]:
     return np.stack([np.log(price / worth) - beliefs.kin.mean, np.log(worth)], axis=1), np.array([HINT_TRUST, 0.0])
 
 
-def _count_daily(evidence: Evidence, kind: Ints, worth: Floats) -> DelayCounts:
-    """Arrivals by age and clicks by present age, of daily rows."""
-    rows = evidence.rows
-    mine = rows.daily
+def _count_daily(evidence: Evidence, kind: Ints, worth: Floats, orders: Floats) -> DelayCounts:
+    """Arrivals by age and clicks by present age, of daily rows; `worth` and `orders` (n_cohorts,) due and told."""
+    cohorts = evidence.rows.cohorts
+    mine = cohorts.daily
     n_kinds = len(PHASE_KINDS)
+    if not mine.any():
+        return DelayCounts.none(n_kinds, DAILY_AGES)
     of_daily = evidence.arrival_of_daily
     age = -(-evidence.arrival_age[of_daily] // 24)
-    orders = evidence.arrival_orders[of_daily]
-    if not mine.any() or not (orders[age > 1] != 0).any():
+    arrived = evidence.arrival_orders[of_daily]
+    if not (arrived[age > 1] != 0).any():
         return DelayCounts.none(n_kinds, DAILY_AGES)  # never restated: an import, not a law
     arrival_kind = evidence.factors.phase[evidence.factors.position(evidence.arrival_hour[of_daily])]
     # what the rows hold beyond their restatements came with their first report
-    unlogged = max(float(rows.orders[mine].sum() - orders.sum()), 0.0)
+    unlogged = max(float(orders[mine].sum() - arrived.sum()), 0.0)
     by_kind = summed(kind[mine], np.maximum(worth[mine], 0.0), n_kinds)
     share = by_kind / by_kind.sum() if by_kind.sum() > 0 else by_kind
     kinds = np.concatenate([arrival_kind, np.arange(n_kinds)])
     ages = np.concatenate([age, np.ones(n_kinds, np.int64)])
-    counts = np.concatenate([orders, unlogged * share])
+    counts = np.concatenate([arrived, unlogged * share])
     return DelayCounts.count(
-        n_kinds, DAILY_AGES, (kinds, ages, counts), (kind[mine], -(-rows.age[mine] // 24), worth[mine])
+        n_kinds, DAILY_AGES, (kinds, ages, counts), (kind[mine], -(-cohorts.age[mine] // 24), worth[mine])
     )
 
 
 def _mean_factor(evidence: Evidence) -> Floats:
-    """(n_rows,) forecast factor on orders per click, over a day weighted by traffic."""
-    rows, factors = evidence.rows, evidence.factors
-    first = factors.position(rows.hour)
+    """(n_cohorts,) forecast factor on orders per click, over a day weighted by traffic."""
+    cohorts, factors = evidence.rows.cohorts, evidence.factors
+    first = factors.position(cohorts.hour)
     factor = factors.value[first]
-    if rows.daily.any():
+    if cohorts.daily.any():
         traffic = np.concatenate([[0.0], np.cumsum(factors.traffic)])
         value = np.concatenate([[0.0], np.cumsum(factors.traffic * factors.value)])
-        end = np.minimum(first + np.maximum(rows.length, 1.0).astype(np.int64), traffic.size - 1)
+        end = np.minimum(first + cohorts.length, traffic.size - 1)
         factor = (value[end] - value[first]) / np.maximum(traffic[end] - traffic[first], 1e-12)
     return factor

@@ -44,6 +44,10 @@ class Credits:
         return float(self.spend[0])
 
 
+#: Nothing comes back.
+NO_CREDITS = Credits(np.ones(LAST_AGE + 1), np.ones(LAST_AGE + 1))
+
+
 def learn_credits(
     age: Ints, clicks: Floats, spend: Floats, changed_age: Ints, changed_clicks: Floats, changed_spend: Floats
 ) -> Credits:
@@ -52,13 +56,12 @@ def learn_credits(
     Parameters
     ----------
     age, clicks, spend
-        (n_rows,) hours from the start of the row to now, and what it holds now.
+        (n_rows,) hours from the start of the row, or of rows of the same hour, to now, and what they hold now.
     changed_age, changed_clicks, changed_spend
         (n_changes,) age of the row when a change was told, and by how much its clicks and spend changed.
     """
     if not changed_age.size:
-        same = np.ones(LAST_AGE + 1)
-        return Credits(same, same)
+        return NO_CREDITS
     total = float(clicks.sum())
     cpc = float(spend.sum()) / total if total > 0 else 1.0
     return Credits(

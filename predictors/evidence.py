@@ -15,6 +15,7 @@ from domain.phases import PhaseKind, PromotionCalendar
 from domain.tables import US_PER_HOUR, Bools, Floats, Ints, Known, instants
 from domain.time import Hour
 from predictors.profile import WeekProfile
+from predictors.rows import Rows, cohorts_of
 
 PHASE_KINDS = tuple(PhaseKind)
 #: Hours to a burst where there is none.
@@ -59,31 +60,6 @@ class HourFactors:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Report rows; every array is (n_rows,), in the order of `Known.performance`.
-
-    ``hour`` is the first hour of the row counted from the cut, ``length`` its hours (1 or a local day's).
-    ``bid`` is NaN where unknown.
-    """
-
-    unit: Ints
-    hour: Ints
-    length: Floats
-    daily: Bools
-    impressions: Floats
-    clicks: Floats
-    spend: Floats
-    orders: Floats
-    gmv: Floats
-    bid: Floats
-
-    @property
-    def age(self) -> Ints:
-        """(n_rows,) hours from the start of the row to the cut."""
-        return -self.hour
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that the estimators look at.
 
@@ -108,31 +84,38 @@ class Evidence:
     def arrival_of_daily(self) -> Bools:
         """(n_arrivals,) whether the restated row is one of a day."""
         rows = self.rows
-        if not rows.daily.any():
+        daily = rows.cohorts.daily
+        if not daily.any():
             return np.zeros(self.arrival_hour.size, np.bool_)
-        if rows.daily.all():
+        if daily.all():
             return np.ones(self.arrival_hour.size, np.bool_)
-        key = rows.unit * (1 << 32) + (rows.hour + (1 << 31))
-        return np.isin(self.arrival_unit * (1 << 32) + (self.arrival_hour + (1 << 31)), key[rows.daily])
+        mine = np.flatnonzero(rows.daily)
+        key = rows.unit[mine].astype(np.int64) * (1 << 32) + (rows.cohorts.hour[rows.cohort[mine]] + (1 << 31))
+        return np.isin(self.arrival_unit * (1 << 32) + (self.arrival_hour + (1 << 31)), key)
 
 
 def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, profile: WeekProfile) -> Evidence:
     """Arrays of what was known; `hours` are the hours to come that factors are needed for."""
     cut = _micros(known.hour)
     frame = known.performance
+    cohort, cohorts = cohorts_of(
+        instants(frame["start_utc"]).view(np.int64),
+        cut,
+        (frame["grain"] == "day").to_numpy(),
+        frame["hours"].to_numpy(),
+    )
     rows = Rows(
-        unit=frame["unit"].to_numpy().astype(np.int64),
-        hour=_relative(frame["start_utc"], cut),
-        length=_plain(frame["hours"]),
-        daily=(frame["grain"] == "day").to_numpy(),
+        unit=frame["unit"].to_numpy().view(np.int32),
+        cohort=cohort,
+        cohorts=cohorts,
         **{name: _plain(frame[name]) for name in ("impressions", "clicks", "spend", "orders", "gmv")},
         bid=frame["bid_cpc"].to_numpy(),  # null becomes NaN
     )
     arrivals = known.arrivals
     arrival_hour = _relative(arrivals["start_utc"], cut)
-    earliest = min(int(rows.hour.min(initial=0)), int(arrival_hour.min(initial=0)))
+    earliest = min(int(cohorts.hour.min(initial=0)), int(arrival_hour.min(initial=0)))
     latest = max((h.hours_since(known.hour) for h in hours), default=0)
-    latest = max(latest, int((rows.hour + np.ceil(rows.length).astype(np.int64) - 1).max(initial=0)))
+    latest = max(latest, int((cohorts.hour + cohorts.length - 1).max(initial=0)))
     return Evidence(
         n_units=known.n_units,
         rows=rows,
@@ -153,7 +136,8 @@ def _micros(hour: Hour) -> int:
 
 
 def _plain(column: pl.Series) -> Floats:
-    return np.nan_to_num(column.to_numpy(), nan=0.0, posinf=0.0, neginf=0.0)
+    numbers = column.to_numpy()
+    return numbers if np.isfinite(numbers).all() else np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _relative(column: pl.Series, cut: int) -> Ints:

@@ -36,7 +36,7 @@ _WAITERS = (WARM_UP, PRE_SALE)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Shares of the hourly rows, (n_mine,) each, and what they come from; see `Conversions`."""
+    """Shares of the hourly cohorts, (n_mine,) each, and what they come from; see `Conversions`."""
 
     told: Floats
     money: Floats
@@ -50,14 +50,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class HourlyOrders:
-    """Hourly rows and their arrivals, sorted by what they are.
+    """Cohorts of hourly rows and their arrivals, sorted by what they are.
 
     Attributes
     ----------
-    rows
-        (n_mine,) positions of the hourly rows.
+    cohorts
+        (n_mine,) positions of the cohorts of hourly rows.
     kind, age, in_burst
-        (n_mine,) kind of phase, age in steps of telling, and of that the hours since the burst that the row's orders may
+        (n_mine,) kind of phase, age in steps of telling, and of that the hours since the burst that the rows' orders may
         wait for began; 0 where there is none, or before it.
     can_wait
         (n_mine,) whether there is such a burst.
@@ -77,7 +77,7 @@ class HourlyOrders:
         Orders that rows hold beyond their restatements.
     """
 
-    rows: Ints
+    cohorts: Ints
     kind: Ints
     age: Ints
     in_burst: Ints
@@ -92,14 +92,22 @@ class HourlyOrders:
     unlogged: float
 
     @classmethod
-    def of(cls, evidence: Evidence, kind: Ints, due: Floats, worth: Floats) -> "HourlyOrders":
-        """Sort rows and arrivals; `due` (n_rows,) are orders that clicks should bring, `worth` (n_units,) of one order."""
-        rows, factors = evidence.rows, evidence.factors
-        mine = np.flatnonzero(~rows.daily)
+    def of(cls, evidence: Evidence, kind: Ints, due: Floats, row_orders: Floats, worth: Floats) -> "HourlyOrders":
+        """Sort cohorts and arrivals.
+
+        Parameters
+        ----------
+        kind, due, row_orders
+            (n_cohorts,) kind of phase, orders that clicks should bring, and orders that the rows hold.
+        worth
+            (n_units,) of one order.
+        """
+        cohorts, factors = evidence.rows.cohorts, evidence.factors
+        mine = np.flatnonzero(~cohorts.daily)
         chosen = ~evidence.arrival_of_daily
         hour, raw_age = evidence.arrival_hour[chosen], evidence.arrival_age[chosen]
         orders, gmv, unit = evidence.arrival_orders[chosen], evidence.arrival_gmv[chosen], evidence.arrival_unit[chosen]
-        telling = listen(rows.hour[mine], due[mine], hour + raw_age, raw_age, orders)
+        telling = listen(cohorts.hour[mine], due[mine], hour + raw_age, raw_age, orders)
         age = np.maximum(raw_age - telling.lag, 1)
         at = factors.position(hour)
         arrival_kind, to_burst = factors.phase[at], factors.to_burst[at]
@@ -121,16 +129,16 @@ class HourlyOrders:
         }
         law = ~back & ~late
         row_to_burst = np.where(
-            np.isin(kind[mine], _WAITERS), factors.to_burst[factors.position(rows.hour[mine])], NEVER
+            np.isin(kind[mine], _WAITERS), factors.to_burst[factors.position(cohorts.hour[mine])], NEVER
         )
-        row_age = telling.age(rows.age[mine])
+        row_age = telling.age(cohorts.age[mine])
         clock = hour + raw_age  # when it was told, counted from the cut
         first = int(clock.min(initial=0))
         owed = waiter & (arrival_kind == PRE_SALE) & (share < 1)  # not to be taken back before it is paid in full
         came = np.where(owed, np.where(balance, gmv / left, 0.0), np.where(back, 0.0, np.maximum(orders, 0.0)))
         told, gone = (summed(clock - first, w, 1 - first) for w in (came, np.where(back, -orders, 0.0)))
         return cls(
-            rows=mine,
+            cohorts=mine,
             kind=kind[mine],
             age=row_age,
             in_burst=np.maximum(row_age - row_to_burst, 0),
@@ -144,17 +152,17 @@ class HourlyOrders:
             returned=returns(told, gone),
             deposits=share,
             pre_sold=float(orders[pre].sum()),
-            unlogged=max(float(rows.orders[mine].sum() - orders.sum()), 0.0),
+            unlogged=max(float(row_orders[mine].sum() - orders.sum()), 0.0),
         )
 
     def settle(
         self, worth: Floats, prior: DelayPrior, before: tuple[DelayLaw, Mapping[int, Waiting]] | None
     ) -> tuple[DelayLaw, DelayCounts, Settled]:
-        """Laws and shares; `worth` (n_rows,) are orders due of all rows at level 1, `before` what an earlier round found.
+        """Laws and shares; `worth` (n_cohorts,) are orders due at level 1, `before` what an earlier round found.
 
         The first round has one law for all phases, the second one allows each its own.
         """
-        due = worth[self.rows]
+        due = worth[self.cohorts]
         counts = self._counts(due, before, prior)
         law = self._law(counts, prior, by_phase=before is not None)
         ages = np.arange(HOURLY_AGES)
@@ -217,7 +225,7 @@ class HourlyOrders:
         """Orders by age where they follow the law, and clicks by present age; those that may wait until the burst."""
         n_kinds = len(PHASE_KINDS)
         kind, age, span, orders = self.arrived
-        if not self.rows.size or not (orders.size or self.age.size):
+        if not self.cohorts.size or not (orders.size or self.age.size):
             return DelayCounts.none(n_kinds, HOURLY_AGES)
         if (span > 1).any():
             share = (

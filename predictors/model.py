@@ -109,11 +109,14 @@ class SteadyModel:
         start = WeekProfile.default()
         evidence = gather(history, [history.hour], self.uplifts.calendar(self.calendar), start)
         rows, factors = evidence.rows, evidence.factors
-        position = factors.position(rows.hour)
-        used = np.flatnonzero(~rows.daily & ~factors.forecast[position])
-        if not used.size or int(np.ptp(rows.hour[used])) < HOURS_OF_WEEK:
+        cohorts = rows.cohorts
+        position = factors.position(cohorts.hour)
+        used = np.flatnonzero(~cohorts.daily & ~factors.forecast[position])
+        if not used.size or int(np.ptp(cohorts.hour[used])) < HOURS_OF_WEEK:
             return self.profile
-        return start.learned(factors.hour_of_week[position[used]], rows.clicks[used], factors.traffic[position[used]])
+        n_rows = np.bincount(rows.cohort, minlength=position.size)
+        expected = n_rows * factors.traffic[position]
+        return start.learned(factors.hour_of_week[position[used]], rows.by_cohort(rows.clicks)[used], expected[used])
 
     def outlook(self, known: Known, hours: Sequence[Hour]) -> Outlook:
         """Expected response over `hours`, of which the first is decided.

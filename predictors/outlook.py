@@ -169,7 +169,7 @@ def _followed(
     if bool((np.diff(rows.hour[order]) < 0).any()):
         order = np.flatnonzero(kept)
         order = order[np.argsort(rows.hour[order], kind="stable")]
-    unit, hour, clicks, bid = rows.unit[order], rows.hour[order], rows.clicks[order], rows.bid[order]
+    unit, hour, clicks, bid = rows.unit[order].astype(np.int64), rows.hour[order], rows.clicks[order], rows.bid[order]
     first = int(hour[0]) if hour.size else 0
     position = factors.position(hour)
     notes: list[str] = []
@@ -303,7 +303,12 @@ def _anchored(
     np.maximum.at(first_seen, rows.unit, age_days)
     day_traffic = _day_traffic(evidence)
     volume = daily_volume(
-        rows.unit, age_days, rows.clicks / day_traffic, first_seen, beliefs.campaign, settings.daily_half_life_days
+        rows.unit.astype(np.int64),
+        age_days,
+        rows.clicks / day_traffic,
+        first_seen,
+        beliefs.campaign,
+        settings.daily_half_life_days,
     )
     landscape = Landscape.anchored(proxy, volume.rate, settings.pooled_price_spread, auction)
     live, told = _live(known)

@@ -5,17 +5,18 @@ Each report row's clicks bring orders that are told by and by (`conversions`), w
 `luck_kept`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
-from domain.tables import Floats
+from domain.tables import Floats, Ints
 from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
-from predictors.credits import LAST_AGE, Credits, learn_credits
+from predictors.credits import LAST_AGE, NO_CREDITS, Credits, learn_credits
 from predictors.evidence import Evidence
+from predictors.rows import Rows
 from predictors.settings import PredictorSettings
-from predictors.sums import summed
-from predictors.value import Sales, order_value
+from predictors.value import LEAST_ORDERS, Sales, order_value
 
 #: What clicks brought beyond belief is luck but for what the model may be wrong: its relative error, and the spread of an
 #: order's value over its mean.
@@ -36,8 +37,6 @@ class Past:
         (n_units,) gmv per order, and its relative error.
     unpriced
         Units that had to take the account's mean order value.
-    due, believed
-        (n_rows,) final orders and gmv that the clicks should bring by what is believed of them.
     orders, gmv, spend
         (n_rows,) estimated final orders, gmv and spend: what `Outlook` calls matured.
     """
@@ -48,40 +47,56 @@ class Past:
     worth: Floats
     worth_cv: Floats
     unpriced: int
-    due: Floats
-    believed: Floats
     orders: Floats
     gmv: Floats
     spend: Floats
+
+    def due(self, rows: Rows, at: Ints) -> Floats:
+        """Final orders that the clicks of some rows, (n_chosen,), should bring by what is believed of them."""
+        laws = self.conversions
+        return rows.clicks[at] * laws.per_click[rows.cohort[at]] * laws.cvr[rows.unit[at]]
 
 
 def learn_past(evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSettings) -> Past:
     """Past clicks of the evidence, as far as they can be known."""
     rows, n = evidence.rows, evidence.n_units
     credits = _credits(evidence)
-    age = np.where(rows.daily, LAST_AGE, np.clip(rows.age, 0, LAST_AGE))
+    age = np.where(rows.cohorts.daily, LAST_AGE, np.clip(rows.cohorts.age, 0, LAST_AGE))
     # nobody orders after an invalid click: conversions are learned of the clicks that stay
-    staying = rows.clicks * credits.clicks[age]
-    conversions = learn_conversions(replace(evidence, rows=replace(rows, clicks=staying)), beliefs, settings)
-    unit_orders = summed(rows.unit, rows.orders, n)
+    conversions = learn_conversions(evidence, beliefs, settings, credits.clicks[age])
+    told, money = conversions.told, conversions.money
     # deposits are put on the footing of orders that are paid in full
-    usual = np.divide(conversions.told, conversions.money, out=np.ones_like(rows.gmv), where=conversions.money > 0.02)
-    unit_gmv = summed(rows.unit, rows.gmv * usual, n)
+    usual = np.divide(told, money, out=np.ones_like(told), where=money > 0.02)
+    unit_gmv = rows.by_unit(rows.gmv, usual, n)
     # what has only paid a deposit so far does not tell what a single order is worth
-    whole = usual == 1.0
-    sales = Sales(rows.unit[whole], rows.orders[whole], rows.gmv[whole])
+    sold = np.flatnonzero(rows.orders >= LEAST_ORDERS)
+    sold = sold[(usual == 1.0)[rows.cohort[sold]]]
+    sales = Sales(rows.unit[sold].astype(np.int64), rows.orders[sold], rows.gmv[sold])
     worth, worth_cv, unpriced = order_value(
-        unit_orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
+        conversions.orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
     )
-    due = staying * conversions.factor * conversions.cvr[rows.unit]
-    believed = due * worth[rows.unit]
-    kept = luck_kept(float(unit_orders.sum()))
-    return Past(
-        credits, conversions, sales, worth, worth_cv, unpriced, due, believed,
-        orders=due + kept * (rows.orders - due * conversions.told),
-        gmv=believed * conversions.final + kept * (rows.gmv - believed * conversions.money),
-        spend=rows.spend * credits.spend[age],
+    kept = luck_kept(float(conversions.orders.sum()))
+    orders, gmv = _final(
+        rows.unit, rows.cohort, rows.clicks, rows.orders, rows.gmv,
+        conversions.per_click, told, money, conversions.final, conversions.cvr, worth, kept,
     )  # fmt: skip
+    stays = credits.spend[age]
+    spend = rows.spend if (stays == 1.0).all() else rows.spend * stays[rows.cohort]
+    return Past(credits, conversions, sales, worth, worth_cv, unpriced, orders, gmv, spend)
+
+
+@njit(cache=True)
+def _final(unit, cohort, clicks, orders, gmv, per_click, told, money, final, cvr, worth, kept):
+    """Orders and gmv of each row in the end: what is believed, and what was told beyond it as far as it counts."""
+    n = unit.size
+    final_orders, final_gmv = np.empty(n), np.empty(n)
+    for r in range(n):
+        u, c = unit[r], cohort[r]
+        due = clicks[r] * per_click[c] * cvr[u]
+        believed = due * worth[u]
+        final_orders[r] = due + kept * (orders[r] - due * told[c])
+        final_gmv[r] = believed * final[c] + kept * (gmv[r] - believed * money[c])
+    return final_orders, final_gmv
 
 
 def luck_kept(orders: float) -> float:
@@ -95,9 +110,11 @@ def luck_kept(orders: float) -> float:
 
 
 def _credits(evidence: Evidence) -> Credits:
+    if not evidence.credit_age.size:
+        return NO_CREDITS
     rows = evidence.rows
-    mine = slice(None) if not rows.daily.any() else np.flatnonzero(~rows.daily)
+    mine = ~rows.cohorts.daily
     return learn_credits(
-        rows.age[mine], rows.clicks[mine], rows.spend[mine],
+        rows.cohorts.age[mine], rows.by_cohort(rows.clicks)[mine], rows.by_cohort(rows.spend)[mine],
         evidence.credit_age, evidence.credit_clicks, evidence.credit_spend,
     )  # fmt: skip

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.special import gammaincinv, gammaln
+from scipy.special import gammaincinv
 
 from domain.tables import Floats, Ints
 from predictors.kin import Kin
 from predictors.shrinkage_design import DOUBT, ENOUGH, SCALES, design_of
-from predictors.shrinkage_steps import State, level_variance, log_means, newton, posterior
+from predictors.shrinkage_steps import Seen, State, newton, posterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +108,16 @@ def shrink(
     groups = () if kin is None else tuple(np.zeros(sd.size) for sd in kin.sd)
     state = State(0.0, design.centre, np.zeros(n_campaigns + 1), design.campaign_sd, design.weights, groups)
     held = np.where(campaign < 0, n_campaigns, campaign)
-    # the part of the negative binomial that no round changes
-    k = 1.0 / SCALES**2
-    fixed = gammaln(k + seen[:, None]) - gammaln(k) + k * np.log(k)
-    fixed[:, DOUBT] += design.odd[:, None]
+    told = Seen.of(seen, due)
     if seen.size > 2 * ENOUGH:  # what all units share is learned from some of them, and looked over by all
         some = slice(None, None, seen.size // ENOUGH)
         for _ in range(rounds - 1):
-            state = newton(state, fixed[some], seen[some], due[some], design.some(some), held[some], level_sd)
+            state = newton(state, told.some(some), design.some(some), held[some], level_sd)
         rounds = 1
     for _ in range(rounds):
-        state = newton(state, fixed, seen, due, design, held, level_sd)
-    believe, doubt = log_means(state, design, held)
-    log_mean = np.where(DOUBT, doubt[:, None], believe[:, None])
-    weight, shape, rate = posterior(state.weights, fixed, seen, due, log_mean)
-    factor = np.exp(log_mean) * shape / rate
-    ratio = (weight * factor).sum(1)
-    second = (weight * factor**2 * (1 + 1 / shape)).sum(1)
-    own = np.sqrt(np.maximum(second / ratio**2 - 1, 0.0))
-    level_var = level_variance(weight, rate, level_sd)
+        state = newton(state, told, design, held, level_sd)
+    ratio, own, information = posterior(state, told, design, held)
+    level_var = 1.0 / (information + level_sd**-2)
     trust = float(state.weights[~DOUBT].sum())
     return Shrunk(
         ratio=ratio,

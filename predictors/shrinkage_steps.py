@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from scipy.special import gammaln
 
 from domain.tables import Floats, Ints
 from predictors.kin import Kin
@@ -36,10 +37,50 @@ def log_means(state: State, design: Design, campaign: Ints) -> tuple[Floats, Flo
     return base + design.believe @ state.slope, base + design.doubt_base + design.doubt @ state.slope
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Events of units, with what no round changes of their likelihood: units that saw the same share it.
+
+    Attributes
+    ----------
+    count, due
+        (n_units,) events seen, and events that the forecast expects by now.
+    case
+        (n_units,) position of each unit's count among the distinct ones.
+    fixed
+        (n_cases, n_components) log of the negative binomial, without the terms in the mean.
+    """
+
+    count: Floats
+    due: Floats
+    case: Ints
+    fixed: Floats
+
+    @classmethod
+    def of(cls, count: Floats, due: Floats) -> "Seen":
+        """Events and what is due, (n_units,) each."""
+        distinct, case = _distinct(count)
+        k = 1.0 / SCALES**2
+        return cls(count, due, case, gammaln(k + distinct[:, None]) - gammaln(k) + k * np.log(k))
+
+    def some(self, chosen: slice) -> "Seen":
+        """Some of the units."""
+        return Seen(self.count[chosen], self.due[chosen], self.case[chosen], self.fixed)
+
+
+def _distinct(count: Floats) -> tuple[Floats, Ints]:
+    """Distinct counts, and the position of each; whole numbers, as events mostly are, need no sorting."""
+    whole = count.astype(np.int64)
+    if count.size and bool((whole == count).all()) and whole.min() >= 0 and whole.max() <= count.size + 64:
+        return np.arange(int(whole.max()) + 1, dtype=np.float64), whole
+    distinct, case = np.unique(count, return_inverse=True)
+    return distinct, case.astype(np.int64)
+
+
 @njit(cache=True)
-def _sweep(seen, due, believe, doubt, fixed, weights, prior_weights):
+def _sweep(seen, due, case, fixed, odd, believe, doubt, weights, prior_weights):
     """EM steps of the weights at fixed means, then pull (gradient) and curve (information) of each unit's log mean."""
-    n, n_parts = fixed.shape
+    n, n_parts = seen.size, fixed.shape[1]
     k = 1.0 / SCALES**2
     log_weights = np.log(weights)
     likelihood = np.empty((n, n_parts))
@@ -49,7 +90,8 @@ def _sweep(seen, due, believe, doubt, fixed, weights, prior_weights):
         for j in range(n_parts):
             mean = mean_doubt if DOUBT[j] else mean_believe
             log_mean = doubt[i] if DOUBT[j] else believe[i]
-            likelihood[i, j] = fixed[i, j] - (k[j] + seen[i]) * np.log(k[j] + mean) + seen[i] * log_mean
+            own = fixed[case[i], j] + odd[i] if DOUBT[j] else fixed[case[i], j]
+            likelihood[i, j] = own - (k[j] + seen[i]) * np.log(k[j] + mean) + seen[i] * log_mean
             top = max(top, likelihood[i, j] + log_weights[j])
         for j in range(n_parts):
             likelihood[i, j] = np.exp(likelihood[i, j] - top)
@@ -84,27 +126,51 @@ def _sweep(seen, due, believe, doubt, fixed, weights, prior_weights):
     return now, pull_believe, curve_believe, pull_doubt, curve_doubt
 
 
-def posterior(
-    weights: Floats, fixed: Floats, seen: Floats, due: Floats, log_mean: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Component weights, gamma shapes and rates per unit, (n_units, n_components)."""
+@njit(cache=True)
+def _posterior(seen, due, case, fixed, odd, believe, doubt, weights):
+    n, n_parts = seen.size, fixed.shape[1]
     k = 1.0 / SCALES**2
-    mean = due[:, None] * np.exp(log_mean)
-    shape, rate = k + seen[:, None], k + mean
-    # log of the negative binomial, without the terms that all components share
-    fit = fixed - shape * np.log(rate) + seen[:, None] * log_mean + np.log(weights)
-    fit -= fit.max(1, keepdims=True)
-    share = np.exp(fit)
-    return share / share.sum(1, keepdims=True), shape, rate
+    log_weights = np.log(weights)
+    ratio, own = np.empty(n), np.empty(n)
+    fit = np.empty(n_parts)
+    information = 0.0
+    for i in range(n):
+        factor_believe, factor_doubt = np.exp(believe[i]), np.exp(doubt[i])
+        top = -np.inf
+        for j in range(n_parts):
+            rate = k[j] + due[i] * (factor_doubt if DOUBT[j] else factor_believe)
+            log_mean = doubt[i] if DOUBT[j] else believe[i]
+            fit[j] = fixed[case[i], j] - (k[j] + seen[i]) * np.log(rate) + seen[i] * log_mean + log_weights[j]
+            if DOUBT[j]:
+                fit[j] += odd[i]
+            top = max(top, fit[j])
+        whole, first, second, told = 0.0, 0.0, 0.0, 0.0
+        for j in range(n_parts):
+            scale = factor_doubt if DOUBT[j] else factor_believe
+            shape, mean = k[j] + seen[i], due[i] * scale
+            share = np.exp(fit[j] - top)
+            factor = scale * shape / (k[j] + mean)
+            whole += share
+            first += share * factor
+            second += share * factor**2 * (1 + 1 / shape)
+            told += share * mean * k[j] / (k[j] + mean)
+        ratio[i] = first / whole
+        own[i] = np.sqrt(max(second / whole / ratio[i] ** 2 - 1, 0.0))
+        information += told / whole
+    return ratio, own, information
 
 
-def newton(
-    state: State, fixed: Floats, seen: Floats, due: Floats, design: Design, campaign: Ints, level_sd: float
-) -> State:
+def posterior(state: State, seen: Seen, design: Design, campaign: Ints) -> tuple[Floats, Floats, float]:
+    """Mean and relative standard error of each unit's gamma mixture, (n_units,), and what units tell of the common level."""
+    believe, doubt = log_means(state, design, campaign)
+    return _posterior(seen.count, seen.due, seen.case, seen.fixed, design.odd, believe, doubt, state.weights)
+
+
+def newton(state: State, seen: Seen, design: Design, campaign: Ints, level_sd: float) -> State:
     """One round: EM steps of the weights, one Newton step of alpha, the slopes and the campaigns (arrow matrix)."""
     believe, doubt = log_means(state, design, campaign)
     weights, pull_believe, curve_believe, pull_doubt, curve_doubt = _sweep(
-        seen, due, believe, doubt, fixed, state.weights, design.weights
+        seen.count, seen.due, seen.case, seen.fixed, design.odd, believe, doubt, state.weights, design.weights
     )
     pull_all, curve_all = pull_believe + pull_doubt, curve_believe + curve_doubt
     weighted = curve_believe[:, None] * design.believe + curve_doubt[:, None] * design.doubt
@@ -150,10 +216,3 @@ def _kin_step(state: tuple[Floats, ...], kin: Kin | None, pull: Floats, curve: F
         pull = pull - curve * step[group]
         moved.append(effect + step)
     return tuple(moved)
-
-
-def level_variance(weight: Floats, rate: Floats, level_sd: float) -> float:
-    """Variance of the common level's posterior."""
-    k = 1.0 / SCALES**2
-    information = (weight * (rate - k) * k / rate).sum() + level_sd**-2
-    return float(1.0 / information)

@@ -29,6 +29,7 @@ from domain.tables import Bools, Floats, Ints
 from predictors.delay import DelayLaw, lookup
 from predictors.evidence import NEVER, Evidence
 from predictors.past import Past
+from predictors.rows import Positions
 from predictors.settling import RETURN_WORTH
 from predictors.sums import summed
 
@@ -64,7 +65,7 @@ class _Open:
 
     at: Ints
     mine: Ints
-    unit: Ints
+    unit: Positions
     kind: Ints
     steps: Floats
     hourly: Bools
@@ -79,18 +80,20 @@ class _Open:
     @classmethod
     def of(cls, evidence: Evidence, past: Past, kept: Bools) -> "_Open":
         """Rows that are young, or wait for something."""
-        rows, laws = evidence.rows, past.conversions
+        rows, cohorts, laws = evidence.rows, evidence.rows.cohorts, past.conversions
         left = np.maximum(1 - laws.hourly.share, 1 - _with_delay(laws.hourly, laws.returned.law))
         oldest = int(np.flatnonzero((left > _NOTHING).any(0)).max(initial=0)) + 1
-        young = rows.daily | (laws.steps <= oldest) | (np.abs(laws.final - laws.money) > _NOTHING)
-        at = np.flatnonzero(young)
-        hour = evidence.factors.position(rows.hour[at])
-        kind, steps, hourly = evidence.factors.phase[hour], laws.steps[at], ~rows.daily[at]
+        young = cohorts.daily | (laws.steps <= oldest) | (np.abs(laws.final - laws.money) > _NOTHING)
+        at = np.flatnonzero(young[rows.cohort])
+        cohort, unit = rows.cohort[at], rows.unit[at]
+        hour = evidence.factors.position(cohorts.hour[cohort])
+        kind, steps, hourly = evidence.factors.phase[hour], laws.steps[cohort], ~cohorts.daily[cohort]
+        due = past.due(rows, at)
         rho = laws.returned.share
         back = 1 - lookup(_with_delay(laws.hourly, laws.returned.law), kind, steps)
         return cls(
-            at, np.flatnonzero(kept[at]), rows.unit[at], kind, steps, hourly, evidence.factors.to_burst[hour],
-            past.due[at], past.believed[at], laws.told[at], laws.money[at], laws.final[at],
+            at, np.flatnonzero(kept[at]), unit, kind, steps, hourly, evidence.factors.to_burst[hour],
+            due, due * past.worth[unit], laws.told[cohort], laws.money[cohort], laws.final[cohort],
             np.where(hourly, rho * back / (1 - rho), 0.0),
         )  # fmt: skip
 
@@ -124,7 +127,7 @@ def still_due(evidence: Evidence, past: Past, groups: Groups, level_sd: float, k
     belief = level_sd**-2
     level = mean**2 * (1 + cv2) / (max(float(rows.orders.sum()), 0.0) + belief)
     # all that should have been told, in orders: what a slower law, or more that waits, moves the level by
-    told = float(past.due @ laws.told) + belief
+    told = float((rows.by_cohort(rows.clicks, laws.cvr) * laws.per_click) @ laws.told) + belief
     carts, skew, waits = _carts(open_rows, past, mean, told, by_group)
     unpaid = np.where(open_rows.final < 1, 1 - open_rows.money / np.maximum(open_rows.final, 1e-9), 0.0)
     balances = by_group(open_rows.believed * (1 - open_rows.final) * np.clip(unpaid, 0.0, 1.0)) ** 2

@@ -30,6 +30,8 @@ UNIT_SD, UNSTATED_SD, UNIT_WORTH = 0.15, 0.4, 1.0
 BASKET_SD, BASKET_WORTH, FREEDOM = 0.4, 10.0, 4.0
 #: Log-sd of the mean of exp(e) around that of a log-normal, and of the shape of single units around the account's.
 TAIL_SD, SHAPE_SD = 0.25, 0.08
+#: Orders of a row from which on it tells what one is worth.
+LEAST_ORDERS = 0.5
 #: Multiple of the typical order up to which an order tells of its unit's shape.
 CAP = 4.0
 
@@ -177,7 +179,7 @@ def _scale(around: Floats, noise: Floats, prior: Floats, scale: float) -> float:
 
 
 def _usable(sales: Sales) -> Bools:
-    return (sales.orders >= 0.5) & (sales.gmv > 0) & np.isfinite(sales.gmv)
+    return (sales.orders >= LEAST_ORDERS) & (sales.gmv > 0) & np.isfinite(sales.gmv)
 
 
 def _typical(expected: Floats, stated: np.ndarray) -> float:

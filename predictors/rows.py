@@ -1,0 +1,176 @@
+"""Report rows as arrays, and the one pass over them that all estimators share.
+
+A *cohort* is all rows of one hour, or of one local day: delay, phase, forecast factors and age are the cohort's, so what
+is learned of them is worked out once per cohort and not once per row. An account of a million units has twenty million
+rows and a few hundred cohorts; then a pass over the rows is all that an estimator costs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from domain.tables import US_PER_HOUR, Bools, Floats, Ints
+from predictors.sums import summed
+
+Positions = NDArray[np.int32]
+#: Lengths of daily rows that are told apart, hours.
+_LONGEST = 62
+
+
+@dataclass(frozen=True, slots=True)
+class Cohorts:
+    """Rows of the same time, every array (n_cohorts,), in order of time.
+
+    Attributes
+    ----------
+    hour
+        First hour, counted from the cut.
+    length
+        Whole hours: 1, or a local day's.
+    daily
+        Whether the rows tell of a day.
+    """
+
+    hour: Ints
+    length: Ints
+    daily: Bools
+
+    @property
+    def age(self) -> Ints:
+        """(n_cohorts,) hours from the start of the rows to the cut."""
+        return -self.hour
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Report rows; every array is (n_rows,), in the order of `Known.performance`.
+
+    ``cohort`` is the position in ``cohorts``; ``bid`` is NaN where unknown.
+    """
+
+    unit: Positions
+    cohort: Positions
+    cohorts: Cohorts
+    impressions: Floats
+    clicks: Floats
+    spend: Floats
+    orders: Floats
+    gmv: Floats
+    bid: Floats
+
+    def __post_init__(self) -> None:
+        # compiled passes tell arrays that may be written from those that may not: all of one kind compile once
+        for name in ("unit", "cohort", "impressions", "clicks", "spend", "orders", "gmv", "bid"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
+    @property
+    def hour(self) -> Ints:
+        """(n_rows,) first hour of the row, counted from the cut."""
+        return self.cohorts.hour[self.cohort]
+
+    @property
+    def length(self) -> Floats:
+        """(n_rows,) hours of the row."""
+        return self.cohorts.length[self.cohort].astype(np.float64)
+
+    @property
+    def daily(self) -> Bools:
+        """(n_rows,) whether the row tells of a day."""
+        return self.cohorts.daily[self.cohort]
+
+    @property
+    def age(self) -> Ints:
+        """(n_rows,) hours from the start of the row to the cut."""
+        return self.cohorts.age[self.cohort]
+
+    def by_unit(self, amount: Floats, weight: Floats, n_units: int) -> Floats:
+        """(n_units,) sums of (n_rows,) amounts times the (n_cohorts,) weight of their cohort."""
+        return _by_unit(self.unit, self.cohort, frozen(amount), weight, n_units)
+
+    def by_cohort(self, amount: Floats, weight: Floats | None = None) -> Floats:
+        """(n_cohorts,) sums of (n_rows,) amounts, times the (n_units,) weight of their unit where there is one."""
+        n = self.cohorts.hour.size
+        if weight is None:
+            return summed(self.cohort, amount, n)
+        return _by_cohort(self.unit, self.cohort, frozen(amount), weight, n)
+
+
+def frozen(column: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The same memory, not to be written."""
+    if column.flags.writeable:
+        column = column.view()
+        column.flags.writeable = False
+    return column
+
+
+def cohorts_of(start: NDArray[np.int64], cut: int, daily: Bools, hours: Floats) -> tuple[Positions, Cohorts]:
+    """Cohort of each row, and what they are.
+
+    Parameters
+    ----------
+    start, daily, hours
+        (n_rows,) microseconds of the rows' start, whether they tell of a day, and their hours.
+    cut
+        Microseconds that hours are counted from.
+    """
+    if not start.size:
+        none = np.zeros(0, np.int64)
+        return np.zeros(0, np.int32), Cohorts(none, none, np.zeros(0, np.bool_))
+    kinds = _LONGEST + 2 if daily.any() else 1
+    cohort, first, last = _hours(frozen(start), cut)
+    code = np.zeros((last - first + 1) * kinds, np.int32)
+    _place(cohort, first, frozen(daily), frozen(hours), kinds, code)
+    used = np.flatnonzero(code)
+    code[used] = np.arange(used.size)
+    _number(cohort, code)
+    kind = used % kinds
+    return cohort, Cohorts(first + used // kinds, np.maximum(kind - 1, 1), kind > 0)
+
+
+@njit(cache=True)
+def _hours(start, cut):
+    """(n_rows,) hours from the cut, with the first and the last of them."""
+    out = np.empty(start.size, np.int32)
+    before, hour = start[0], (start[0] - cut) // US_PER_HOUR
+    first = last = hour
+    for r in range(start.size):
+        if start[r] != before:
+            before, hour = start[r], (start[r] - cut) // US_PER_HOUR
+            first, last = min(first, hour), max(last, hour)
+        out[r] = hour
+    return out, first, last
+
+
+@njit(cache=True)
+def _place(cohort, first, daily, hours, kinds, code):
+    """Make places in the table of (hour, kind of row) of hours, and mark those that are taken."""
+    for r in range(cohort.size):
+        at = (cohort[r] - first) * kinds
+        if kinds > 1 and daily[r]:
+            at += 1 + int(min(max(hours[r], 1.0), _LONGEST))
+        cohort[r] = at
+        code[at] = 1
+
+
+@njit(cache=True)
+def _number(cohort, code):
+    for r in range(cohort.size):
+        cohort[r] = code[cohort[r]]
+
+
+@njit(cache=True)
+def _by_unit(unit, cohort, amount, weight, n_units):
+    out = np.zeros(n_units)
+    for r in range(unit.size):
+        out[unit[r]] += amount[r] * weight[cohort[r]]
+    return out
+
+
+@njit(cache=True)
+def _by_cohort(unit, cohort, amount, weight, n_cohorts):
+    out = np.zeros(n_cohorts)
+    for r in range(unit.size):
+        out[cohort[r]] += amount[r] * weight[unit[r]]
+    return out
