@@ -16,7 +16,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 import numpy as np
 
-import predictors.outlook
+import predictors.followed
 import predictors.past
 from engine.cycle import run_cycle
 from evaluation.desks import desk_for
@@ -25,8 +25,8 @@ from market import SimWorld, load_scenario, make_platform, make_world
 SEED = 100
 LEARNERS = (
     (predictors.past, "learn_conversions"),
-    (predictors.outlook, "learn_payment"),
-    (predictors.outlook, "follow_price"),
+    (predictors.followed, "learn_payment"),
+    (predictors.followed, "follow_price"),
 )
 
 

@@ -15,63 +15,138 @@ from numba import njit
 from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
+from predictors.bid_rows import BidRows
+from predictors.paid_prices import cdf
+from predictors.rows import Positions
 
 #: Relative prior error of the forecast elasticity: where prices paid place the market, and where clicks alone do.
 PRIOR_SD, FIRST_PRICE_SD = 0.06, 0.15
 #: Spread of single rows beyond counting, and bounds of the correction.
 ROW_SD, BOUND = 0.35, 0.35
+#: Clicks that must be due for a row to count, and rows that must be there.
+LEAST_DUE, LEAST_ROWS = 0.05, 50
 
 
 def elasticity_seen(
-    unit: Ints, hour: Ints, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int
+    unit: Ints | Positions, hour: Ints | Positions, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int
 ) -> tuple[float, float]:
     """Weight of what rows say of the factor on the landscape's elasticity, and its product with (factor - 1).
 
     Parameters are those of `elasticity_correction`. The weight is the inverse variance; 0 = too few rows.
     """
-    kept = due > 0.05
-    if int(kept.sum()) < 50:
+    kept = due > LEAST_DUE
+    if int(kept.sum()) < LEAST_ROWS:
         return 0.0, 0.0
-    unit, hour = unit[kept], hour[kept]
-    clicks, due, z, spread = clicks[kept], due[kept], z[kept], spread[kept]
+    at = (unit[kept].astype(np.int32, copy=False), hour[kept].astype(np.int32, copy=False))
+    z, spread = z[kept], spread[kept]
     steep = np.exp(-0.5 * z**2) / (2.5066282746310002 * np.maximum(ndtr(z), 1e-12)) / spread
-    return _slope(unit, hour, clicks, due.copy(), steep, z * spread, n_units, int(hour.max()) + 1)
+    return _slope(*at, clicks[kept], due[kept], steep, z * spread, n_units, int(at[1].max()) + 1)
+
+
+@njit(cache=True)
+def _answers(unit, hour, clicks, bid, middle, market, spread, traffic, per_hour):
+    """Rows of which enough is due: unit, hour, clicks, what is due, the landscape's elasticity, and the bid's distance."""
+    n, k = unit.size, 0
+    of_unit, of_hour = np.empty(n, np.int32), np.empty(n, np.int32)
+    got, due, steep, distance = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for r in range(n):
+        u, h = unit[r], hour[r]
+        x = np.log(bid[r]) - middle[u] - market[h]
+        z = x / spread[u]
+        won = cdf(z)
+        expected = traffic[h] * won * per_hour[u]
+        if expected > LEAST_DUE:
+            of_unit[k], of_hour[k], got[k], due[k], distance[k] = u, h, clicks[r], expected, x
+            steep[k] = np.exp(-0.5 * z * z) / (2.5066282746310002 * max(won, 1e-12)) / spread[u]
+            k += 1
+    return of_unit[:k], of_hour[:k], got[:k], due[:k], steep[:k], distance[:k]
 
 
 @njit(cache=True)
 def _slope(unit, hour, clicks, mean, steep, x, n_units, n_hours):
-    """Sum of squares of the regressor and its product with the clicks' misses, units and hours taken out of both."""
-    for _ in range(4):  # volumes of units and traffic of hours
-        for at, n in ((unit, n_units), (hour, n_hours)):
-            got, due = np.ones(n), np.ones(n)
-            for r in range(at.size):
-                got[at[r]] += clicks[r]
-                due[at[r]] += mean[r]
-            for r in range(at.size):
-                mean[r] *= got[at[r]] / due[at[r]]
-    weight = mean / (1 + ROW_SD**2 * mean)
-    y = clicks / mean - 1
-    usual, held = np.zeros(n_units), np.full(n_units, 1e-12)
-    for r in range(unit.size):
-        usual[unit[r]] += weight[r] * x[r]
-        held[unit[r]] += weight[r]
-    # the correction acts in proportion to the landscape's own answer; how far it answers to bids is in `mean` already
-    answer = steep * (x - (usual / held)[unit])
-    for _ in range(3):
-        for at, n in ((hour, n_hours), (unit, n_units)):
-            held, of_answer, of_y = np.full(n, 1e-12), np.zeros(n), np.zeros(n)
-            for r in range(at.size):
-                held[at[r]] += weight[r]
-                of_answer[at[r]] += weight[r] * answer[r]
-                of_y[at[r]] += weight[r] * y[r]
-            for r in range(at.size):
-                answer[r] -= of_answer[at[r]] / held[at[r]]
-                y[r] -= of_y[at[r]] / held[at[r]]
-    return (weight * answer**2).sum(), (weight * answer * y).sum()
+    """Sum of squares of the regressor and its product with the clicks' misses, units and hours taken out of both.
+
+    The arrays of rows are written over: the memory of millions of rows is what this costs.
+    """
+    n = unit.size
+    got_unit, got_hour = np.ones(n_units), np.ones(n_hours)
+    for r in range(n):
+        got_unit[unit[r]] += clicks[r]
+        got_hour[hour[r]] += clicks[r]
+    of_unit, of_hour = np.ones(n_units), np.ones(n_hours)  # volumes of units and traffic of hours
+    for _ in range(4):
+        due = np.zeros(n_units)
+        for r in range(n):
+            due[unit[r]] += mean[r] * of_hour[hour[r]]
+        of_unit *= got_unit / (1.0 + due * of_unit)
+        due = np.zeros(n_hours)
+        for r in range(n):
+            due[hour[r]] += mean[r] * of_unit[unit[r]]
+        of_hour *= got_hour / (1.0 + due * of_hour)
+    weight, y, answer = mean, clicks, steep
+    usual, held_unit, held_hour = np.zeros(n_units), np.full(n_units, 1e-12), np.full(n_hours, 1e-12)
+    for r in range(n):
+        u, h = unit[r], hour[r]
+        expected = mean[r] * of_unit[u] * of_hour[h]
+        w = expected / (1 + ROW_SD**2 * expected)
+        y[r] = clicks[r] / expected - 1
+        weight[r] = w
+        usual[u] += w * x[r]
+        held_unit[u] += w
+        held_hour[h] += w
+    usual /= held_unit
+    a_unit, y_unit = np.zeros(n_units), np.zeros(n_units)
+    a_hour, y_hour = np.zeros(n_hours), np.zeros(n_hours)
+    for turn in range(3):  # means of hours and of units, taken out as the next ones are reckoned
+        a_hour[:] = 0.0
+        y_hour[:] = 0.0
+        for r in range(n):
+            u, h = unit[r], hour[r]
+            if turn == 0:
+                # the correction acts in proportion to the landscape's own answer; how far it answers to bids is in `mean`
+                answer[r] = steep[r] * (x[r] - usual[u])
+            else:
+                answer[r] -= a_unit[u]
+                y[r] -= y_unit[u]
+            a_hour[h] += weight[r] * answer[r]
+            y_hour[h] += weight[r] * y[r]
+        a_hour /= held_hour
+        y_hour /= held_hour
+        a_unit[:] = 0.0
+        y_unit[:] = 0.0
+        for r in range(n):
+            u, h = unit[r], hour[r]
+            answer[r] -= a_hour[h]
+            y[r] -= y_hour[h]
+            a_unit[u] += weight[r] * answer[r]
+            y_unit[u] += weight[r] * y[r]
+        a_unit /= held_unit
+        y_unit /= held_unit
+    squares, product = 0.0, 0.0
+    for r in range(n):
+        a = answer[r] - a_unit[unit[r]]
+        squares += weight[r] * a * a
+        product += weight[r] * a * (y[r] - y_unit[unit[r]])
+    return squares, product
+
+
+def elasticity_of(rows: BidRows, middle: Floats, market: Floats, prior_sd: float) -> tuple[float, float]:
+    """As `elasticity_correction`; market prices are, as logarithms, `middle` of the unit and `market` of the hour."""
+    per_hour = rows.per_hour if np.isfinite(rows.per_hour).all() else np.ones(rows.n_units)
+    told = _answers(rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, rows.spread, rows.traffic, per_hour)
+    enough = told[0].size >= LEAST_ROWS
+    return _shrunk(*(_slope(*told, rows.n_units, rows.n_hours) if enough else (0.0, 0.0)), prior_sd)
 
 
 def elasticity_correction(
-    unit: Ints, hour: Ints, clicks: Floats, due: Floats, z: Floats, spread: Floats, n_units: int, prior_sd: float
+    unit: Ints | Positions,
+    hour: Ints | Positions,
+    clicks: Floats,
+    due: Floats,
+    z: Floats,
+    spread: Floats,
+    n_units: int,
+    prior_sd: float,
 ) -> tuple[float, float]:
     """Factor on the landscape's elasticity, shrunk to 1, and its relative error.
 
@@ -86,6 +161,9 @@ def elasticity_correction(
     prior_sd
         Relative prior error of the landscape's elasticity.
     """
-    information, pull = elasticity_seen(unit, hour, clicks, due, z, spread, n_units)
+    return _shrunk(*elasticity_seen(unit, hour, clicks, due, z, spread, n_units), prior_sd)
+
+
+def _shrunk(information: float, pull: float, prior_sd: float) -> tuple[float, float]:
     total = information + prior_sd**-2
     return float(np.clip(1.0 + pull / total, 1 - BOUND, 1 + BOUND)), float(total**-0.5)

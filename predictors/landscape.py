@@ -16,10 +16,12 @@ Source: docs/mathematics.md, I.1.
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.special import log_ndtr, ndtr
 
 from domain.outlook import Auction
 from domain.tables import Floats
+from predictors.paid_prices import cdf
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,29 @@ class Landscape:
         """(n_units, n_levels) geometric bid levels that cover market price and proxy on both sides."""
         low = lowest * np.minimum(self.median, proxy)
         high = highest * np.maximum(self.median, proxy)
-        return low[:, None] * (high / low)[:, None] ** np.linspace(0.0, 1.0, n_levels)
+        return np.exp(np.log(low)[:, None] + np.log(high / low)[:, None] * np.linspace(0.0, 1.0, n_levels))
 
     def tables(self, bids: Floats) -> tuple[Floats, Floats]:
         """Clicks and spend of a base hour at (n_units, n_levels) bids."""
-        spread = self.spread[:, None]
-        z = (np.log(bids) - np.log(self.median)[:, None]) / spread
-        clicks = self.opportunities[:, None] * ndtr(z)
-        scale = (self.spend_scale * self.opportunities)[:, None]
         if self.auction is Auction.FIRST_PRICE:
-            return clicks, scale * bids * ndtr(z)
-        second = scale * (self.median[:, None] * np.exp(spread**2 / 2)) * ndtr(z - spread)
-        return clicks, self.factor * ((1 - self.pays) * second + self.pays * bids * clicks)
+            won = ndtr((np.log(bids) - np.log(self.median)[:, None]) / self.spread[:, None])
+            clicks = self.opportunities[:, None] * won
+            return clicks, (self.spend_scale * self.opportunities)[:, None] * bids * won
+        return _tables(
+            bids, np.log(self.median), self.spread, self.opportunities, self.spend_scale, self.pays, self.factor
+        )
+
+
+@njit(cache=True)
+def _tables(bids, log_median, spread, opportunities, scale, pays, factor):
+    clicks, spend = np.empty_like(bids), np.empty_like(bids)
+    for i in range(bids.shape[0]):
+        second = (1 - pays) * scale[i] * opportunities[i] * np.exp(log_median[i] + spread[i] ** 2 / 2)
+        for k in range(bids.shape[1]):
+            z = (np.log(bids[i, k]) - log_median[i]) / spread[i]
+            clicks[i, k] = opportunities[i] * cdf(z)
+            spend[i, k] = factor * (second * cdf(z - spread[i]) + pays * bids[i, k] * clicks[i, k])
+    return clicks, spend
 
 
 def mean_price(z: Floats, median: Floats, spread: Floats, bid: Floats, auction: Auction) -> Floats:

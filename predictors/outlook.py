@@ -6,73 +6,30 @@ paid as a proxy bid, and ordinary hours are spread by the week's profile. Conver
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from domain.errors import InsufficientHistory
 from domain.outlook import Auction, Outlook, RateForecast
 from domain.tables import Bools, Floats, Known
 from domain.time import Hour
+from predictors.bid_rows import Told
 from predictors.conversions import Conversions, UnitBeliefs
 from predictors.credits import Credits
-from predictors.elasticity import FIRST_PRICE_SD, PRIOR_SD, elasticity_correction
 from predictors.evidence import PHASE_KINDS, Evidence
-from predictors.landscape import Landscape, mean_price
+from predictors.followed import followed
+from predictors.landscape import Landscape
 from predictors.past import learn_past
-from predictors.payment import PAYMENTS, PriceRows, learn_payment
-from predictors.price_level import follow_price
+from predictors.response import Response, live_bids
 from predictors.settings import PredictorSettings
 from predictors.shrinkage import gamma_band
 from predictors.sums import summed
-from predictors.traffic import LEVEL_SD, UNPLACED_LEVEL_SD, daily_volume, learn_traffic
-from predictors.won_level import follow_won
+from predictors.traffic import daily_volume
 
 #: Log-sd of single prices around a unit's mean, and of units around their campaign, where no bid is known.
 _PRICE_NOISE, _PRICE_UNITS = 0.5, 0.4
 #: Clicks that the believed click rate is worth.
 CTR_WORTH = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What bids buy, and how that scales over the hours to come.
-
-    Attributes
-    ----------
-    landscape
-        Base hour.
-    traffic
-        (n_units, n_hours).
-    price
-        (n_hours,).
-    proxy, told
-        (n_units,) bid that the evidence belongs to, and whether the platform told it.
-    low, high
-        (n_units,) bids that data supports.
-    highest
-        Highest bid level as a multiple of the larger of market price and bid.
-    volume_cv
-        (n_units,) relative standard error of clicks at a given bid in the hour that is decided.
-    common_volume_cv, common_price_cv
-        (n_hours,) errors that all units share; see `Outlook`.
-    notes
-        What a person should know.
-    """
-
-    landscape: Landscape
-    traffic: Floats
-    price: Floats
-    proxy: Floats
-    told: Bools
-    low: Floats
-    high: Floats
-    highest: float
-    volume_cv: Floats
-    common_volume_cv: Floats
-    common_price_cv: Floats
-    notes: tuple[str, ...]
 
 
 def compose(
@@ -89,11 +46,9 @@ def compose(
     ahead = evidence.factors.position(np.array([h.hours_since(known.hour) for h in hours], np.int64))
     past = learn_past(evidence, beliefs, settings)
     conversions, credits, worth = past.conversions, past.credits, past.worth
-    bids_known = np.isfinite(rows.bid) & (rows.bid > 0)
-    if rows.clicks[bids_known].sum() * 2 >= rows.clicks.sum() and (
-        bids_known.any() or known.priors.price_median is not None
-    ):
-        response = _followed(known, evidence, ahead, settings, auction)
+    told = Told.of(rows, settings.hourly_lookback_days * 24)
+    if told.clicks * 2 >= rows.clicks.sum() and (told.rows or known.priors.price_median is not None):
+        response = followed(known, evidence, told, ahead, settings, auction)
     else:
         response = _anchored(known, evidence, beliefs, ahead, settings, auction)
     bids = response.landscape.levels(
@@ -151,130 +106,6 @@ def _credit_words(credits: Credits) -> tuple[str, ...]:
     return (f"{abs(back):.1%} of an hour's spend {'comes back as credits' if back > 0 else 'is told later'}",)
 
 
-def _live(known: Known) -> tuple[Floats, Bools]:
-    live = known.live_bids.rows
-    bid = live["bid_cpc"].to_numpy()  # null becomes NaN
-    told = live["known"].to_numpy() & np.isfinite(bid) & (bid > 0)
-    return bid, told
-
-
-def _followed(
-    known: Known, evidence: Evidence, ahead: np.ndarray, settings: PredictorSettings, auction: Auction
-) -> Response:
-    """Response where bids are told: price level and traffic followed by the hour."""
-    rows, factors, priors, n = evidence.rows, evidence.factors, known.priors, evidence.n_units
-    now_at = -factors.first  # position of the hour that is decided
-    kept = ~rows.daily & np.isfinite(rows.bid) & (rows.bid > 0) & (rows.age <= settings.hourly_lookback_days * 24)
-    order = slice(None) if kept.all() else np.flatnonzero(kept)
-    if bool((np.diff(rows.hour[order]) < 0).any()):
-        order = np.flatnonzero(kept)
-        order = order[np.argsort(rows.hour[order], kind="stable")]
-    unit, hour, clicks, bid = rows.unit[order].astype(np.int64), rows.hour[order], rows.clicks[order], rows.bid[order]
-    first = int(hour[0]) if hour.size else 0
-    position = factors.position(hour)
-    notes: list[str] = []
-    live, told = _live(known)
-    median = priors.price_median
-    price_sd = settings.prior_price_sd
-    if median is None:
-        times = np.bincount(unit, minlength=n)
-        mean_log = summed(unit, np.log(bid / factors.price[position]), n) / np.maximum(times, 1)
-        usual = mean_log[times > 0].mean() if (times > 0).any() else float(np.log(np.nanmedian(live)))
-        median = np.exp(np.where(times > 0, mean_log, usual))
-        price_sd = 2 * settings.prior_price_sd
-        notes.append("no market price is forecast: it is taken from bids, and learned from prices paid")
-    spread = priors.price_spread if priors.price_spread is not None else np.full(n, settings.pooled_price_spread)
-    log_price = np.log(median)[unit] + np.log(factors.price)[position]
-    slot = hour - first
-    n_past = int(slot[-1]) + 1 if hour.size else 0
-    gap = -(first + n_past)  # hours between the last row and the hour that is decided
-    last = int(ahead.max() - now_at)
-    spend = rows.spend[order]
-    factor, pays = 1.0, 0.0
-    coming = factors.traffic[position] * (1.0 if priors.clicks_per_hour is None else priors.clicks_per_hour[unit])
-    if auction is Auction.FIRST_PRICE:  # who pays the bid learns nothing of the market from prices paid
-        level = follow_won(
-            unit, slot, clicks, bid, coming, log_price, spread[unit], n, n_past, gap + last + 1, price_sd
-        )
-    else:
-        won_all = coming if priors.clicks_per_hour is not None else np.full(coming.size, np.nan)
-        paid_rows = PriceRows(unit, slot, clicks, spend, bid, log_price, spread[unit])
-        factor, pays = (float(x) for x in learn_payment(paid_rows, won_all, n, price_sd) @ PAYMENTS)
-        paid = spend / factor
-        level = follow_price(
-            unit, slot, clicks, paid, bid, log_price, spread[unit], n, n_past, gap + last + 1, price_sd, pays
-        )
-    when = ahead - now_at + gap
-    price = factors.price[ahead] * np.exp(level.ahead[when])
-    now = log_price + level.offset[unit] + (level.past[slot] if n_past else 0.0)
-    z = (np.log(bid) - now) / spread[unit]
-    won = ndtr(z)
-    due = factors.traffic[position] * won
-    per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
-    steeper, _ = elasticity_correction(
-        unit, slot, clicks, due if per_hour is None else due * per_hour[unit], z, spread[unit], n,
-        FIRST_PRICE_SD if auction is Auction.FIRST_PRICE else PRIOR_SD,
-    )  # fmt: skip
-    flat = spread
-    spread = spread / steeper
-    if steeper != 1.0:
-        won = ndtr(z * steeper)
-        due = factors.traffic[position] * won
-    if per_hour is None:
-        total = float(due.sum())
-        if total <= 0 or clicks.sum() <= 0:
-            raise InsufficientHistory(
-                f"account {known.account.name}: no forecast of traffic and no click yet at a known bid; import reports, "
-                "or state clicks per hour"
-            )
-        per_hour = np.full(n, clicks.sum() / total)
-        traffic_sd = 1.5
-        notes.append("no traffic is forecast: clicks at known bids tell it")
-    today = int(factors.day[now_at])
-    shared_sd = UNPLACED_LEVEL_SD if auction is Auction.FIRST_PRICE else LEVEL_SD
-    found = learn_traffic(
-        unit, slot, factors.day[position], clicks, due * per_hour[unit], n, today, traffic_sd, shared_sd
-    )
-    same_day = factors.day[ahead] == today
-    traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
-    middle = median * np.exp(level.offset)
-    proxy = np.where(told, live, middle * price[0])
-    # clicks at the bid cost what they were seen to cost, whatever the spread
-    at_bid = np.log(proxy) - np.log(middle * price[0])
-    usual = [mean_price(at_bid / s, middle * price[0], s, proxy, Auction.SECOND_PRICE) for s in (flat, spread)]
-    scale = np.ones(n) if auction is Auction.FIRST_PRICE else usual[0] / usual[1]
-    landscape = Landscape(per_hour * found.unit, middle, spread, scale, auction, pays, factor)
-    low = np.full(n, np.inf)
-    high = np.zeros(n)
-    np.minimum.at(low, unit, bid)
-    np.maximum.at(high, unit, bid)
-    seen = high > 0
-    low, high = np.where(seen, low, proxy), np.where(seen, high, proxy)
-    price_error = np.hypot(level.ahead_sd[when[0]], level.offset_sd)
-    z = np.clip((np.log(proxy) - np.log(landscape.median * price[0])) / spread, -4.0, 4.0)
-    slope = np.exp(-0.5 * z**2) / (2.5066282746310002 * ndtr(z)) / spread
-    volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
-    if auction is Auction.FIRST_PRICE:
-        notes.append("first price: prices paid do not tell the market price; which units lose clicks does")
-    if pays > 0.05:
-        notes.append(
-            f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"
-        )
-    if factor > 1.02:
-        notes.append(f"clicks cost {factor - 1:.0%} more than the next bid for them, as where there are several slots")
-    if abs(steeper - 1) > 0.02:
-        notes.append(f"clicks answer to bids {steeper - 1:+.0%} against what the spread of prices says")
-    if n_past and clicks.sum() > 0:
-        notes.append(
-            f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "
-            f"traffic today {np.average(found.today * found.unit) - 1:+.0%}"
-        )
-    return Response(
-        landscape, traffic, price, proxy, told, low, high, settings.highest_bid, volume_cv,
-        np.where(same_day, found.today_sd, found.later_sd), level.ahead_sd[when], tuple(notes),
-    )  # fmt: skip
-
-
 def _anchored(
     known: Known,
     evidence: Evidence,
@@ -311,7 +142,7 @@ def _anchored(
         settings.daily_half_life_days,
     )
     landscape = Landscape.anchored(proxy, volume.rate, settings.pooled_price_spread, auction)
-    live, told = _live(known)
+    live, told = live_bids(known)
     price = factors.price[ahead]
     stated = np.where(told, live, proxy * price[0])
     paid = rows.clicks > 0

@@ -12,15 +12,15 @@ the forecast, and how clicks go with bids over the units and, where bids moved, 
 both too steep. Payments are tried from a few places on, and further where they do nearly as well as the best.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numba import njit
 from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
+from predictors.bid_rows import BidRows
 from predictors.elasticity import elasticity_seen
-from predictors.price_level import START_SD, cdf, observe, separate
+from predictors.paid_prices import cdf, observe, separate
+from predictors.price_level import START_SD
 
 _FACTORS = (1.0, 1.06, 1.12, 1.18, 1.24)
 _PARTS = (0.0, 0.08, 0.16, 0.24, 0.32, 0.4, 0.5, 0.6)
@@ -43,54 +43,20 @@ ELASTICITY_SD = 0.05
 _VOLUME_SD, _COMMON_VOLUME_SD = 0.25, 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRows:
-    """Rows of hours with known bids, in order of time; all (n_rows,).
-
-    Attributes
-    ----------
-    unit, hour
-        Positions; hours count from the first one.
-    clicks, spend, bid
-        As reported.
-    log_price, spread
-        Log of the forecast median price of the row's unit and hour, and log-sd of the price.
-    """
-
-    unit: Ints
-    hour: Ints
-    clicks: Floats
-    spend: Floats
-    bid: Floats
-    log_price: Floats
-    spread: Floats
-
-    def some(self, chosen: Ints) -> "PriceRows":
-        """Some of the rows."""
-        return PriceRows(*(getattr(self, name)[chosen] for name in PriceRows.__slots__))
-
-
-def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd: float) -> Floats:
+def learn_payment(rows: BidRows, unit_sd: float) -> Floats:
     """(n_payments,) chance of each of `PAYMENTS`, from prices paid and clicks won at known bids.
 
-    Parameters
-    ----------
-    opportunities
-        (n_rows,) clicks that the forecast expects at an unbeatable bid; NaN where there is none.
-    unit_sd
-        Prior spread of the offsets of units' market prices.
+    `unit_sd` is the prior spread of the offsets of units' market prices.
     """
-    chosen = _telling(rows, n_units)
-    some, due = rows.some(chosen), opportunities[chosen]
+    some, hours = rows.some(_telling(rows))
     won = np.flatnonzero((some.clicks >= 1) & (some.spend > 0))
     if won.size < 20:
         return _PRIOR / _PRIOR.sum()
-    _, slot = np.unique(some.hour, return_inverse=True)
     fit = np.full(len(_GRID), -np.inf)
     waiting = [_GRID.index(start) for start in _STARTS]
     while waiting:
         for k in waiting:
-            fit[k] = np.log(_PRIOR[k]) + _fit(some, slot, won, due, n_units, unit_sd, *PAYMENTS[k])
+            fit[k] = np.log(_PRIOR[k]) + _fit(some, hours, won, rows.n_units, unit_sd, *PAYMENTS[k])
         good = {_GRID[k] for k in np.flatnonzero(fit >= fit.max() - _WITHIN)}
         waiting = [
             k for k, (i, j) in enumerate(_GRID) if fit[k] == -np.inf and any((i - a, j - b) in _STEPS for a, b in good)
@@ -99,50 +65,70 @@ def learn_payment(rows: PriceRows, opportunities: Floats, n_units: int, unit_sd:
     return weight / weight.sum()
 
 
-def _fit(
-    some: PriceRows, slot: Ints, won: Ints, due: Floats, n_units: int, unit_sd: float, factor: float, part: float
-) -> float:
-    """Log score of a payment; `slot` (n_rows,) counts the hours that rows are of."""
-    n_hours = int(slot[-1]) + 1
-    spend = some.spend / factor
-    precision, target, steep = observe(slot, some.clicks, spend, some.bid, some.log_price, some.spread, part)
-    level, offset, _, weight, *_ = separate(some.unit, slot, precision, target, steep, n_units, n_hours, unit_sd)
-    middle = some.log_price + level[slot] + offset[some.unit]
-    paid = _misfit(some.clicks[won], spend[won], some.bid[won], middle[won], some.spread[won], part)
+def _fit(some: BidRows, hours: Ints, won: Ints, n_all: int, unit_sd: float, factor: float, part: float) -> float:
+    """Log score of a payment; `hours` (n_hours,) are those of the rows, `n_all` counts units without rows too."""
+    seen = observe(some, factor, part)
+    level, offset, _, weight, *_ = separate(*seen, some.n_hours, unit_sd, n_all)
+    middle = some.log_price + level[some.hour] + offset[some.unit]
+    spread = some.spread[some.unit]
+    paid = _misfit(some.clicks[won], some.spend[won] / factor, some.bid[won], middle[won], spread[won], part)
     # rows share errors that no law of prices knows: all of them together count as a few
     fit = -0.125 * min(won.size, PAID_ROWS) * float(np.log(paid))
-    early = some.hour[np.searchsorted(slot, np.arange(n_hours))] <= some.hour[0] + 24
+    early = hours <= hours[0] + 24
     start = float(weight[early] @ level[early]) / max(float(weight[early].sum()), 1e-12)
     fit -= 0.5 * start**2 / START_SD**2 + 0.125 * float((offset**2).sum()) / unit_sd**2
+    due = some.coming
     if np.isfinite(due).all():
-        z = (np.log(some.bid) - middle) / some.spread
+        z = (np.log(some.bid) - middle) / spread
         expected = due * ndtr(z)
-        fit += 0.5 * _volume_fit(some, expected, n_units)
-        held, pull = elasticity_seen(some.unit, slot, some.clicks, expected, z, some.spread, n_units)
+        fit += 0.5 * _volume_fit(some, expected)
+        held, pull = elasticity_seen(some.unit, some.hour, some.clicks, expected, z, spread, some.n_units)
         if held > 0:
             fit -= 0.5 * (pull / held) ** 2 / (ELASTICITY_SD**2 + 1 / held)
     return fit
 
 
-def _telling(rows: PriceRows, n_units: int) -> Ints:
+def _telling(rows: BidRows) -> Ints:
     """Rows of hours spread over the past, and of the units with most clicks; those without a click too."""
-    if not rows.hour.size:
-        return np.zeros(0, np.int64)
-    last = int(rows.hour[-1])
-    hours = np.unique(np.linspace(0, last, _HOURS).astype(np.int64)) if last >= _HOURS else None
-    found = np.arange(rows.hour.size) if hours is None else np.flatnonzero(np.isin(rows.hour, hours))
-    if found.size > _ROWS:
-        clicks = np.bincount(rows.unit[found], rows.clicks[found], n_units)
+    chosen = np.ones(rows.n_hours, np.bool_)
+    if rows.n_hours > _HOURS:
+        chosen[:] = False
+        chosen[np.linspace(0, rows.n_hours - 1, _HOURS).astype(np.int64)] = True
+    clicks, n_rows = _busy(rows.unit, rows.hour, rows.clicks, chosen, rows.n_units)
+    kept = np.ones(rows.n_units, np.bool_)
+    if n_rows.sum() > _ROWS:
         rank = np.argsort(-clicks, kind="stable")
-        so_far = np.cumsum(np.bincount(rows.unit[found], minlength=n_units)[rank])
-        kept = np.zeros(n_units, np.bool_)
+        so_far = np.cumsum(n_rows[rank])
+        kept[:] = False
         kept[rank[: max(int(np.searchsorted(so_far, _ROWS)), 5)]] = True
-        found = found[kept[rows.unit[found]]]
+    return _of_busy(rows.unit, rows.hour, chosen, kept, int(n_rows[kept].sum()))
+
+
+@njit(cache=True)
+def _busy(unit, hour, clicks, chosen, n_units):
+    """(n_units,) clicks and rows in hours that are chosen."""
+    got, n_rows = np.zeros(n_units), np.zeros(n_units, np.int64)
+    for r in range(unit.size):
+        if chosen[hour[r]]:
+            got[unit[r]] += clicks[r]
+            n_rows[unit[r]] += 1
+    return got, n_rows
+
+
+@njit(cache=True)
+def _of_busy(unit, hour, chosen, kept, n):
+    """(n,) positions of rows in hours that are chosen of units that are kept."""
+    found, k = np.empty(n, np.int64), 0
+    for r in range(unit.size):
+        if chosen[hour[r]] and kept[unit[r]]:
+            found[k] = r
+            k += 1
     return found
 
 
-def _volume_fit(rows: PriceRows, due: Floats, n_units: int) -> float:
+def _volume_fit(rows: BidRows, due: Floats) -> float:
     """Log likelihood of the units' clicks where so many were due: volumes of units and the common one are uncertain."""
+    n_units = rows.n_units
     clicks, expected = np.bincount(rows.unit, rows.clicks, n_units), np.bincount(rows.unit, due, n_units)
     n_rows = np.bincount(rows.unit, minlength=n_units)
     seen = (expected > 1e-9) & (clicks > 0)

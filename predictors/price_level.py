@@ -12,13 +12,14 @@ Harrison and Stevens, Bayesian forecasting (1976). In first-price auctions price
 bid); there `won_level` learns the level from the clicks.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
-from domain.tables import Floats, Ints
+from domain.tables import Floats
+from predictors.bid_rows import BidRows
+from predictors.paid_prices import observe, separate
 
 #: Grid of (persistence of the AR part, its hourly sd, hourly sd of the slow part).
 _GRID = np.array(
@@ -59,38 +60,21 @@ class PriceLevel:
     dispersion: float
 
 
-def follow_price(
-    unit: Ints,
-    hour: Ints,
-    clicks: Floats,
-    spend: Floats,
-    bid: Floats,
-    log_price: Floats,
-    spread: Floats,
-    n_units: int,
-    n_past: int,
-    n_ahead: int,
-    unit_sd: float,
-    pays: float = 0.0,
-) -> PriceLevel:
+def follow_price(rows: BidRows, n_ahead: int, unit_sd: float, factor: float = 1.0, pays: float = 0.0) -> PriceLevel:
     """Level and offsets from rows of hours.
 
     Parameters
     ----------
-    unit, hour, clicks, spend, bid
-        (n_rows,) rows with known bids; hour counts from the first one; in order of time.
-    log_price
-        (n_rows,) log of the forecast median price of the row's unit and hour.
-    spread
-        (n_rows,) log-sd of the price.
+    n_ahead
+        Hours to forecast, the first being the one after the last of the rows.
     unit_sd
         Prior spread of the offsets, learned from then on.
-    pays
-        Part of the price that is the bid itself; see `learn_payment`.
+    factor, pays
+        What a click costs over its law, and part of the price that is the bid itself; see `learn_payment`.
     """
-    precision, target, steep = observe(hour, clicks, spend, bid, log_price, spread, pays)
+    seen_rows = observe(rows, factor, pays)
     level, offset, offset_var, weight_hour, variance, dispersion = separate(
-        unit, hour, precision, target, steep, n_units, n_past, unit_sd
+        *seen_rows, rows.n_hours, unit_sd, rows.n_units
     )
     seen = weight_hour > 0
     noise = np.where(seen, dispersion / np.maximum(weight_hour, 1e-12), np.inf)
@@ -128,10 +112,6 @@ def smooth_level(level: Floats, noise: Floats) -> Floats:
     return (mean / variance + after * held) / (1 / variance + held)
 
 
-#: What prices paid of a unit go on missing whatever the law, log scale: so much of its offset no number of clicks tells.
-PAID_SD = 0.03
-
-
 @njit(cache=True)
 def _carry(past, seen):
     """Give hours without a click the level of the hour before."""
@@ -141,108 +121,6 @@ def _carry(past, seen):
             last = past[h]
         else:
             past[h] = last
-
-
-@njit(cache=True)
-def separate(unit, hour, precision, target, steep, n_units, n_past, unit_sd):
-    """Hours and units apart by backfitting: level per hour, shrunk offset per unit, and their variances."""
-    offset = np.zeros(n_units)
-    offset_var = np.full(n_units, unit_sd**2)
-    variance, dispersion = unit_sd**2, 1.0
-    weight_hour, weight_unit, blur = np.zeros(n_past), np.zeros(n_units), np.zeros(n_units)
-    level = np.zeros(n_past)
-    rows = 0
-    for r in range(unit.size):
-        weight_hour[hour[r]] += precision[r]
-        weight_unit[unit[r]] += precision[r]
-        blur[unit[r]] += precision[r] * steep[r] ** 2
-        rows += precision[r] > 0.0
-    for i in range(n_units):  # variance of an offset that more clicks do not lower
-        blur[i] = PAID_SD**2 * weight_unit[i] / blur[i] if blur[i] > 0.0 else 0.0
-    for turn in range(6):
-        level[:] = 0.0
-        for r in range(unit.size):
-            level[hour[r]] += target[r] - precision[r] * offset[unit[r]]
-        for h in range(n_past):
-            level[h] = level[h] / weight_hour[h] if weight_hour[h] > 0.0 else 0.0
-        offset[:] = 0.0
-        for r in range(unit.size):
-            offset[unit[r]] += target[r] - precision[r] * level[hour[r]]
-        total = 0.0
-        for i in range(n_units):
-            told = 1.0 / (dispersion / max(weight_unit[i], 1e-12) + blur[i])
-            offset_var[i] = 1.0 / (told + 1.0 / variance)
-            offset[i] *= offset_var[i] * told / max(weight_unit[i], 1e-12)
-            total += offset[i] ** 2 + offset_var[i]
-        # EM, with a prior worth ten units of half the stated spread
-        variance = min(max((total + 2.5 * unit_sd**2) / (n_units + 10.0), 1e-6), 1.0)
-        if turn % 2 == 1:
-            miss = 0.0
-            for r in range(unit.size):
-                if precision[r] > 0.0:
-                    miss += precision[r] * (target[r] / precision[r] - level[hour[r]] - offset[unit[r]]) ** 2
-            freedom = max(rows - n_past, 1)
-            dispersion = min(max(miss / freedom, 1.0), 25.0)
-    return level, offset, offset_var, weight_hour, variance, dispersion
-
-
-@njit(cache=True)
-def cdf(x):
-    """Standard normal distribution."""
-    return 0.5 * math.erfc(-x * 0.7071067811865476)
-
-
-@njit(cache=True)
-def observe(hour, clicks, spend, bid, log_price, spread, pays):
-    """Precision and precision-weighted observation of (level + offset) of each row, and d ln (price paid) / d (it)."""
-    n = hour.size
-    precision = np.zeros(n)
-    target = np.zeros(n)
-    steep = np.zeros(n)
-    reference = 0.0
-    start = 0
-    while start < n:
-        stop = start
-        while stop < n and hour[stop] == hour[start]:
-            stop += 1
-        for _attempt in range(3):
-            total, moved = 0.0, 0.0
-            for r in range(start, stop):
-                precision[r] = 0.0
-                target[r] = 0.0
-                if not (clicks[r] > 0.0 and spend[r] > 0.0 and bid[r] > 0.0):
-                    continue
-                s = spread[r]
-                mu = log_price[r] + reference
-                z = (np.log(bid[r]) - mu) / s
-                squared = cdf(z - 2 * s)
-                if squared < 1e-12:
-                    continue  # a bid that far below the market tells nothing by its price
-                won, paid = cdf(z), cdf(z - s)
-                second = np.exp(mu + 0.5 * s * s) * paid / won
-                spare = max(np.exp(2 * (mu + s * s)) * squared / won - second * second, 1e-4 * second * second)
-                mean = (1.0 - pays) * second + pays * bid[r]
-                variance = (1.0 - pays) ** 2 * spare
-                mills_paid = 0.3989422804014327 * np.exp(-0.5 * (z - s) ** 2) / paid
-                mills_won = 0.3989422804014327 * np.exp(-0.5 * z * z) / won
-                slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
-                scale = np.sqrt(clicks[r] / variance)
-                pull = min(max((spend[r] / clicks[r] - mean) * scale, -4.0), 4.0)
-                gain = slope * scale
-                steep[r] = slope / mean
-                precision[r] = gain * gain
-                target[r] = gain * gain * reference + gain * pull
-                total += gain * gain
-                moved += gain * pull
-            if total <= 0.0:
-                break
-            # weak pull to the last level: an hour with few clicks must not throw the point of expansion away
-            step = moved / (total + 25.0)
-            if abs(step) < 0.08:
-                break
-            reference += step
-        start = stop
-    return precision, target, steep
 
 
 @njit(cache=True)

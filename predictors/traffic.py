@@ -15,11 +15,13 @@ Daily rows: clicks per day with weights that halve every few days, shrunk toward
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from domain.tables import Floats, Ints
+from predictors.rows import Positions, frozen
 from predictors.shrinkage import shrink
 from predictors.sums import summed
+from predictors.traffic_passes import cells as cells_of
+from predictors.traffic_passes import of_days, of_units, tally
 
 #: Prior relative sd of a day's factor and of unit-days, and how many observations the prior is worth.
 DAY_SD, DAY_WORTH = 0.2, 3.0
@@ -60,12 +62,12 @@ class Traffic:
 
 
 def learn_traffic(
-    unit: Ints,
-    hour: Ints,
+    unit: Positions,
+    hour: Positions,
     day: Ints,
     clicks: Floats,
-    due: Floats,
-    n_units: int,
+    won: Floats,
+    per_hour: Floats,
     today: int,
     unit_sd: float,
     level_sd: float = LEVEL_SD,
@@ -74,10 +76,13 @@ def learn_traffic(
 
     Parameters
     ----------
-    unit, hour, day, clicks
-        (n_rows,) rows; `hour` from 0, `day` any integers that grow with time.
-    due
-        (n_rows,) clicks that the forecast expects at the bid that was in force.
+    unit, hour, clicks
+        (n_rows,) rows; `hour` from 0.
+    day
+        (n_hours,) the hours' days, any integers that grow with time.
+    won
+        (n_rows,) opportunities of an ordinary hour of which the bid wins so many; that many times the unit's `per_hour`,
+        (n_units,), are the clicks that the forecast expects.
     today
         Local day of the hour that is decided.
     unit_sd
@@ -85,20 +90,16 @@ def learn_traffic(
     level_sd
         Prior relative error that all days and units share.
     """
-    kept = due > 1e-9
-    if not kept.all():
-        unit, hour, day, clicks, due = unit[kept], hour[kept], day[kept], clicks[kept], due[kept]
-    if not clicks.size:
+    n_units, n_hours = per_hour.size, day.size
+    first = int(day[0]) if n_hours else today
+    n_days = int(max(day[-1], today)) - first + 1 if n_hours else 1
+    rows = (frozen(unit), frozen(hour), day - first, frozen(clicks), frozen(won), frozen(per_hour))
+    got, forecast, squares, n_rows = cells_of(*rows, n_days)
+    if not n_rows.any():
         flat = np.ones(n_units)
         return Traffic(flat, flat * unit_sd, flat, np.hypot(DAY_SD, level_sd), 1.0, level_sd, 0.3, unit_sd)
-    first, n_hours = int(day.min()), int(hour.max()) + 1
-    n_days = int(max(day.max(), today)) - first + 1
-    cell = unit * n_days + (day - first)
-    n_cells = n_units * n_days
-    got = summed(cell, clicks, n_cells).reshape(n_units, n_days)
-    forecast = summed(cell, due, n_cells).reshape(n_units, n_days)
-    squares = summed(cell, due**2, n_cells).reshape(n_units, n_days)
-    hours_of_day = np.maximum(np.bincount(day - first, minlength=n_days) / max(n_units, 1), 1.0)
+    hours_of_day = np.maximum(n_rows / max(n_units, 1), 1.0)
+    got_day = got.sum(0)
 
     units, cells = np.ones(n_units), np.zeros((n_units, n_days))
     unit_var, cell_var, hour_var, day_var, shock_var = unit_sd**2, CELL_SD**2, 0.1, DAY_SD**2, 0.005
@@ -109,10 +110,10 @@ def learn_traffic(
     seen_day = forecast.sum(0) > 0
     for turn in range(5):
         # days: common factor, pulled to the level of all days
-        base = forecast * (units[:, None] * (1 + cells))
-        total = np.maximum(base.sum(0), 1e-12)
-        noise = 1 / total + hour_var * (squares * (units[:, None] ** 2)).sum(0) / total**2 + shock_var / hours_of_day
-        ratio = got.sum(0) / total
+        total, square = of_days(forecast, squares, units, cells)
+        total = np.maximum(total, 1e-12)
+        noise = 1 / total + hour_var * square / total**2 + shock_var / hours_of_day
+        ratio = got_day / total
         precision = np.where(seen_day, 1 / (day_var + noise), 0.0)
         level = float(((precision * ratio).sum() + level_sd**-2) / (precision.sum() + level_sd**-2))
         relative = ratio / level - 1
@@ -121,31 +122,16 @@ def learn_traffic(
         day_error = day_var * (1 - credibility)
         spread = ((credibility * relative) ** 2 + day_error)[seen_day]
         day_var = float((spread.sum() + DAY_WORTH * DAY_SD**2) / (seen_day.sum() + DAY_WORTH))
-        # units: lasting factor, from residuals of days with expected-count variances
-        expected = forecast * days
-        scale = np.maximum(expected, 1e-12)
-        known = expected > 1e-6
-        variance = (
-            1 / (scale * np.maximum(units[:, None], 0.1))
-            + cell_var
-            + hour_var * squares / np.maximum(forecast, 1e-12) ** 2
+        # units: lasting factor, from residuals of days with expected-count variances; then unit-days
+        squares_of_units, squares_of_cells, n_known = of_units(
+            got, forecast, squares, days, units, unit_error, cells, unit_var, cell_var, hour_var
         )
-        weight = np.where(known, 1 / variance, 0.0)
-        residual = np.where(known, got / scale, 0.0)
-        held = weight.sum(1)
-        unit_error = 1 / (held + 1 / unit_var)
-        units = np.maximum(1 + unit_error * ((weight * residual).sum(1) - held), 0.02)
-        unit_var = float((((units - 1) ** 2 + unit_error).sum() + 10 * unit_sd**2) / (n_units + 10))
-        # unit-days
-        share = np.where(known, cell_var / variance, 0.0)
-        cells = share * (residual / units[:, None] - 1)
-        left = cell_var * (1 - share)
-        cell_var = float(((cells**2 + left)[known].sum() + 50 * CELL_SD**2) / (known.sum() + 50))
+        unit_var = (squares_of_units + 10 * unit_sd**2) / (n_units + 10)
+        cell_var = (squares_of_cells + 50 * CELL_SD**2) / (n_known + 50)
         if turn not in (1, 3):
             continue
         # hours: overdispersion of single rows, and shocks that all units share
-        factor = (units[:, None] * days * (1 + cells)).ravel()
-        excess, hour_got, hour_mean, hour_squares = _tally(cell, hour, clicks, due, factor, n_hours)
+        excess, hour_got, hour_mean, hour_squares = tally(*rows, units, days, cells)
         hour_var = float(np.clip(excess / max(float(hour_squares.sum()), 1e-12), 0.0, 4.0))
         filled = hour_mean > 0
         hour_got, hour_mean, hour_squares = hour_got[filled], hour_mean[filled], hour_squares[filled]
@@ -165,20 +151,6 @@ def learn_traffic(
         hour_sd=float(np.sqrt(hour_var)),
         learned_unit_sd=float(np.sqrt(unit_var)),
     )
-
-
-@njit(cache=True)
-def _tally(cell, hour, clicks, due, factor, n_hours):
-    """Sum of squared misses beyond Poisson, and per hour: clicks, their mean, and the squares of the rows' means."""
-    excess = 0.0
-    got, expected, squares = np.zeros(n_hours), np.zeros(n_hours), np.zeros(n_hours)
-    for r in range(cell.size):
-        mean = due[r] * factor[cell[r]]
-        excess += (clicks[r] - mean) ** 2 - mean
-        got[hour[r]] += clicks[r]
-        expected[hour[r]] += mean
-        squares[hour[r]] += mean * mean
-    return excess, got, expected, squares
 
 
 @dataclass(frozen=True, slots=True)

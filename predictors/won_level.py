@@ -16,6 +16,7 @@ from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
 from predictors.price_level import PriceLevel, follow_level, smooth_level
+from predictors.rows import Positions
 from predictors.sums import summed
 
 #: Prior sd of an hour's traffic, of a unit's volume, and relative sd of single rows beyond counting.
@@ -25,8 +26,8 @@ ROUNDS, STEP = 5, 0.3
 
 
 def follow_won(
-    unit: Ints,
-    hour: Ints,
+    unit: Ints | Positions,
+    hour: Ints | Positions,
     clicks: Floats,
     bid: Floats,
     due: Floats,

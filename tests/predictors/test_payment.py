@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from predictors.payment import PAYMENTS, PriceRows, learn_payment
+from predictors.bid_rows import BidRows
+from predictors.payment import PAYMENTS, learn_payment
 
 UNITS = 150
 
@@ -24,8 +25,8 @@ def market(seed: int, hours: int, jump_at: int = 999, jump: float = 0.0):
 
 
 def learn(unit, hour, clicks, spend, bid):
-    rows = PriceRows(unit, hour, clicks, spend, bid, np.zeros(unit.size), np.full(unit.size, 0.5))
-    chance = learn_payment(rows, np.full(unit.size, 6.0), UNITS, 0.3)
+    flat, day = np.ones(UNITS), np.ones(hour.max() + 1)
+    chance = learn_payment(BidRows(unit, hour, clicks, spend, bid, 0 * flat, 0.5 * flat, 6 * flat, 0 * day, day), 0.3)
     assert chance.sum() == pytest.approx(1.0)
     return chance @ PAYMENTS
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
+from predictors.bid_rows import BidRows
 from predictors.price_level import follow_price
 
 
@@ -26,19 +27,14 @@ def market(seed: int, hours: int, jump_at: int, jump: float, offset_sd: float = 
 def follow(m, upto: int, ahead: int = 10, unit_sd: float = 0.3):
     unit, hour, clicks, spend, bid, *_ = m
     kept = hour < upto
-    return follow_price(
-        unit[kept],
-        hour[kept],
-        clicks[kept],
-        spend[kept],
-        bid[kept],
-        np.zeros(kept.sum()),
-        np.full(kept.sum(), 0.5),
-        150,
-        upto,
-        ahead,
-        unit_sd,
-    )
+    told = rows(unit[kept], hour[kept], clicks[kept], spend[kept], bid[kept], upto)
+    return follow_price(told, ahead, unit_sd)
+
+
+def rows(unit, hour, clicks, spend, bid, hours: int, n: int = 150):
+    """Rows of units whose forecast median price is 1, with a spread of a half."""
+    flat, day = np.ones(n), np.ones(hours)
+    return BidRows(unit, hour, clicks, spend, bid, 0 * flat, 0.5 * flat, flat, 0 * day, day)
 
 
 def test_a_jump_of_a_quarter_is_followed_within_three_hours():
@@ -73,7 +69,7 @@ def test_units_that_were_forecast_wrongly_are_told_apart():
 def test_hours_without_a_click_leave_the_forecast():
     nothing = np.zeros(0)
     none = np.zeros(0, np.int64)
-    found = follow_price(none, none, nothing, nothing, nothing, nothing, nothing, 3, 0, 5, 0.3)
+    found = follow_price(rows(none, none, nothing, nothing, nothing, 0, 3), 5, 0.3)
     assert np.allclose(found.ahead, 0.0)
     assert (found.ahead_sd > 0).all()
 
@@ -81,9 +77,7 @@ def test_hours_without_a_click_leave_the_forecast():
 def test_levels_are_right_where_part_of_the_price_is_the_bid():
     unit, hour, clicks, spend, bid, _, level = market(4, 60, 30, np.log(1.25))
     spend = 0.7 * spend + 0.3 * bid * clicks
-    found = follow_price(
-        unit, hour, clicks, spend, bid, np.zeros(unit.size), np.full(unit.size, 0.5), 150, 60, 5, 0.3, 0.3
-    )
+    found = follow_price(rows(unit, hour, clicks, spend, bid, 60), 5, 0.3, 1.0, 0.3)
     assert found.ahead[0] == pytest.approx(level[-1], abs=0.05)
 
 

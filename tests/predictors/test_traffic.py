@@ -6,6 +6,8 @@ import pytest
 from predictors.profile import WeekProfile
 from predictors.traffic import daily_volume, learn_traffic
 
+DAY = np.arange(144) // 24
+
 
 def rows(seed: int, hours: int, n: int = 150):
     rng = np.random.default_rng(seed)
@@ -22,7 +24,7 @@ def test_lasting_errors_of_units_are_learned():
     better = []
     for seed in range(4):
         unit, hour, clicks, due, unit_error, _ = rows(seed, 72)
-        found = learn_traffic(unit, hour, hour // 24, clicks, due, 150, 3, 0.25)
+        found = learn_traffic(unit, hour, DAY[: hour.max() + 1], clicks, due, np.ones(150), 3, 0.25)
         scaled = found.unit / found.unit.mean() * unit_error.mean()
         better.append(np.std(np.log(scaled / unit_error)) / np.std(np.log(unit_error)))
     assert np.mean(better) < 0.6
@@ -31,7 +33,7 @@ def test_lasting_errors_of_units_are_learned():
 def test_todays_level_is_known_after_some_hours():
     for seed in range(4):
         unit, hour, clicks, due, unit_error, day_error = rows(seed, 54)
-        found = learn_traffic(unit, hour, hour // 24, clicks, due, 150, 2, 0.25)
+        found = learn_traffic(unit, hour, DAY[: hour.max() + 1], clicks, due, np.ones(150), 2, 0.25)
         weight = due[hour == 0]
         expected = np.average(unit_error, weights=weight) * day_error[2]
         assert np.average(found.today * found.unit, weights=weight) == pytest.approx(expected, rel=0.06)
@@ -40,7 +42,7 @@ def test_todays_level_is_known_after_some_hours():
 def test_a_new_day_starts_from_the_days_so_far_not_from_yesterday():
     unit, hour, clicks, due, *_ = rows(1, 48)
     due = due * np.where(hour < 24, 1.0, 0.5)  # yesterday brought twice its forecast
-    found = learn_traffic(unit, hour, hour // 24, clicks, due, 150, 2, 0.25)
+    found = learn_traffic(unit, hour, DAY[: hour.max() + 1], clicks, due, np.ones(150), 2, 0.25)
     assert 1.0 < found.later < 1.8
     assert found.today_sd > 0.1
 
@@ -51,17 +53,19 @@ def test_a_forecast_that_nobody_vouches_for_is_corrected_within_a_day():
         unit, hour, clicks, due, *_ = rows(seed, 24)
         factor = clicks.sum() / due.sum() / 0.7  # the day brought 0.7 of what was forecast
         for sd, later in found.items():
-            later.append(learn_traffic(unit, hour, hour // 24, clicks, due * factor, 150, 1, 0.25, sd).later)
+            later.append(
+                learn_traffic(unit, hour, DAY[: hour.max() + 1], clicks, due * factor, np.ones(150), 1, 0.25, sd).later
+            )
     assert np.mean(found[0.4]) == pytest.approx(0.75, abs=0.05)
     assert np.mean(found[0.15]) > 0.84
 
 
 def test_without_rows_the_forecast_stands_with_its_error():
     none, nothing = np.zeros(0, np.int64), np.zeros(0)
-    found = learn_traffic(none, none, none, nothing, nothing, 4, 0, 0.25)
+    found = learn_traffic(none, none, none, nothing, nothing, np.ones(4), 0, 0.25)
     assert np.allclose(found.unit * found.today, 1.0)
     assert np.allclose(found.unit_sd, 0.25)
-    assert learn_traffic(none, none, none, nothing, nothing, 4, 0, 0.25, 0.4).later_sd == pytest.approx(0.4)
+    assert learn_traffic(none, none, none, nothing, nothing, np.ones(4), 0, 0.25, 0.4).later_sd == pytest.approx(0.4)
 
 
 def test_daily_rows_count_days_without_delivery_as_zeros():

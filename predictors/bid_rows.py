@@ -1,0 +1,130 @@
+"""Rows of hours at known bids, with what is forecast of their market: what price and traffic are learned from."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+
+from domain.tables import Bools, Floats, Ints
+from predictors.rows import Positions, Rows, frozen
+
+
+@dataclass(frozen=True, slots=True)
+class BidRows:
+    """Rows in order of time.
+
+    Attributes
+    ----------
+    unit, hour
+        (n_rows,) positions; hours count from the first one.
+    clicks, spend, bid
+        (n_rows,) as reported.
+    log_median, spread
+        (n_units,) log of the forecast median price in an ordinary hour, and log-sd of prices.
+    per_hour
+        (n_units,) click opportunities in an ordinary hour; NaN where nobody forecast them.
+    log_factor, traffic
+        (n_hours,) log of the hour's forecast factor on prices, and on opportunities.
+    """
+
+    unit: Positions
+    hour: Positions
+    clicks: Floats
+    spend: Floats
+    bid: Floats
+    log_median: Floats
+    spread: Floats
+    per_hour: Floats
+    log_factor: Floats
+    traffic: Floats
+
+    def __post_init__(self) -> None:
+        for name in BidRows.__slots__:
+            column = getattr(self, name)
+            kind = np.int32 if name in ("unit", "hour") else np.float64
+            object.__setattr__(self, name, frozen(column.astype(kind, copy=False)))
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return self.log_median.size
+
+    @property
+    def n_hours(self) -> int:
+        """Number of hours."""
+        return self.log_factor.size
+
+    @property
+    def log_price(self) -> Floats:
+        """(n_rows,) log of the forecast median price of the row's unit and hour."""
+        return self.log_median[self.unit] + self.log_factor[self.hour]
+
+    @property
+    def coming(self) -> Floats:
+        """(n_rows,) clicks that the forecast expects at an unbeatable bid."""
+        return self.traffic[self.hour] * self.per_hour[self.unit]
+
+    def with_median(self, log_median: Floats) -> "BidRows":
+        """The rows with other medians."""
+        return replace(self, log_median=log_median)
+
+    def some(self, chosen: Ints) -> tuple["BidRows", Ints]:
+        """Some of the rows, with their units and hours alone, and (n_hours,) which hours those are."""
+        units, unit = np.unique(self.unit[chosen], return_inverse=True)
+        hours, hour = np.unique(self.hour[chosen], return_inverse=True)
+        rows = BidRows(
+            unit.astype(np.int32), hour.astype(np.int32), self.clicks[chosen], self.spend[chosen], self.bid[chosen],
+            self.log_median[units], self.spread[units], self.per_hour[units],
+            self.log_factor[hours], self.traffic[hours],
+        )  # fmt: skip
+        return rows, hours.astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which rows have a bid that was told.
+
+    Attributes
+    ----------
+    rows, clicks
+        How many there are, and their clicks.
+    wanted
+        (n_cohorts,) cohorts that price and traffic may be learned from.
+    kept
+        Number of rows with a bid in those cohorts.
+    in_order
+        Whether these are in order of time already.
+    """
+
+    rows: int
+    clicks: float
+    wanted: Bools
+    kept: int
+    in_order: bool
+
+    @classmethod
+    def of(cls, rows: Rows, oldest: float) -> "Told":
+        """Rows with a bid; those of single hours not older than `oldest` hours are wanted."""
+        wanted = ~rows.cohorts.daily & (rows.cohorts.age <= oldest)
+        return cls(*_survey(rows.cohort, rows.bid, rows.clicks, wanted))
+
+    def order(self, rows: Rows) -> "Ints | slice":
+        """Positions of the rows that are kept, in order of time."""
+        if self.in_order and self.kept == rows.unit.size:
+            return slice(None)
+        kept = np.flatnonzero(self.wanted[rows.cohort] & np.isfinite(rows.bid) & (rows.bid > 0))
+        return kept if self.in_order else kept[np.argsort(rows.cohort[kept], kind="stable")]
+
+
+@njit(cache=True)
+def _survey(cohort, bid, clicks, wanted):
+    told, clicked, kept, in_order, last = 0, 0.0, 0, True, -1
+    for r in range(cohort.size):
+        if bid[r] > 0.0 and bid[r] < np.inf:
+            told += 1
+            clicked += clicks[r]
+            if wanted[cohort[r]]:
+                kept += 1
+                in_order = in_order and cohort[r] >= last
+                last = cohort[r]
+    return told, clicked, wanted, kept, in_order

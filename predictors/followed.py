@@ -1,0 +1,159 @@
+"""Response where bids are told: market price and traffic are followed hour by hour, every unit has its own landscape."""
+
+import numpy as np
+from numba import njit
+from scipy.special import ndtr
+
+from domain.errors import InsufficientHistory
+from domain.outlook import Auction
+from domain.tables import Floats, Ints, Known
+from predictors.bid_rows import BidRows, Told
+from predictors.elasticity import FIRST_PRICE_SD, PRIOR_SD, elasticity_of
+from predictors.evidence import Evidence
+from predictors.landscape import Landscape, mean_price
+from predictors.paid_prices import cdf
+from predictors.payment import PAYMENTS, learn_payment
+from predictors.price_level import PriceLevel, follow_price
+from predictors.response import Response, live_bids
+from predictors.settings import PredictorSettings
+from predictors.sums import summed
+from predictors.traffic import LEVEL_SD, UNPLACED_LEVEL_SD, learn_traffic
+from predictors.won_level import follow_won
+
+
+def followed(
+    known: Known, evidence: Evidence, told: Told, ahead: Ints, settings: PredictorSettings, auction: Auction
+) -> Response:
+    """Response from rows with a bid; `ahead` (n_hours,) are positions of the hours to come."""
+    factors, priors, n = evidence.factors, known.priors, evidence.n_units
+    now_at = -factors.first  # position of the hour that is decided
+    rows, past = _rows(known, evidence, told, settings)
+    notes: list[str] = []
+    live, live_told = live_bids(known)
+    price_sd = settings.prior_price_sd
+    if priors.price_median is None:
+        rows = _with_median(rows, live)
+        price_sd = 2 * settings.prior_price_sd
+        notes.append("no market price is forecast: it is taken from bids, and learned from prices paid")
+    median, spread = np.exp(rows.log_median), rows.spread
+    if priors.price_median is not None:
+        median = priors.price_median
+    n_past = past.size
+    gap = now_at - int(past[-1]) - 1 if n_past else 0  # hours between the last row and the hour that is decided
+    last = int(ahead.max() - now_at)
+    factor, pays = 1.0, 0.0
+    if auction is Auction.FIRST_PRICE:  # who pays the bid learns nothing of the market from prices paid
+        level = _follow_won(rows, gap + last + 1, price_sd)
+    else:
+        factor, pays = (float(x) for x in learn_payment(rows, price_sd) @ PAYMENTS)
+        level = follow_price(rows, gap + last + 1, price_sd, factor, pays)
+    when = ahead - now_at + gap
+    price = factors.price[ahead] * np.exp(level.ahead[when])
+    middle = rows.log_median + level.offset
+    market = rows.log_factor + level.past
+    sd = FIRST_PRICE_SD if auction is Auction.FIRST_PRICE else PRIOR_SD
+    steeper, _ = elasticity_of(rows, middle, market, sd)
+    flat = spread
+    spread = spread / steeper
+    due, low, high = _due(rows.unit, rows.hour, rows.bid, middle, market, spread, rows.traffic)
+    per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
+    clicks = float(rows.clicks.sum())
+    if per_hour is None:
+        total = float(due.sum())
+        if total <= 0 or clicks <= 0:
+            raise InsufficientHistory(
+                f"account {known.account.name}: no forecast of traffic and no click yet at a known bid; import reports, "
+                "or state clicks per hour"
+            )
+        per_hour = np.full(n, clicks / total)
+        traffic_sd = 1.5
+        notes.append("no traffic is forecast: clicks at known bids tell it")
+    today = int(factors.day[now_at])
+    shared_sd = UNPLACED_LEVEL_SD if auction is Auction.FIRST_PRICE else LEVEL_SD
+    found = learn_traffic(
+        rows.unit, rows.hour, factors.day[past], rows.clicks, due, per_hour, today, traffic_sd, shared_sd
+    )
+    same_day = factors.day[ahead] == today
+    traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
+    middle = median * np.exp(level.offset)
+    proxy = np.where(live_told, live, middle * price[0])
+    # clicks at the bid cost what they were seen to cost, whatever the spread
+    at_bid = np.log(proxy) - np.log(middle * price[0])
+    usual = [mean_price(at_bid / s, middle * price[0], s, proxy, Auction.SECOND_PRICE) for s in (flat, spread)]
+    scale = np.ones(n) if auction is Auction.FIRST_PRICE else usual[0] / usual[1]
+    landscape = Landscape(per_hour * found.unit, middle, spread, scale, auction, pays, factor)
+    seen = high > 0
+    low, high = np.where(seen, low, proxy), np.where(seen, high, proxy)
+    price_error = np.hypot(level.ahead_sd[when[0]], level.offset_sd)
+    z = np.clip((np.log(proxy) - np.log(landscape.median * price[0])) / spread, -4.0, 4.0)
+    slope = np.exp(-0.5 * z**2) / (2.5066282746310002 * ndtr(z)) / spread
+    volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
+    if auction is Auction.FIRST_PRICE:
+        notes.append("first price: prices paid do not tell the market price; which units lose clicks does")
+    if pays > 0.05:
+        notes.append(
+            f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"
+        )
+    if factor > 1.02:
+        notes.append(f"clicks cost {factor - 1:.0%} more than the next bid for them, as where there are several slots")
+    if abs(steeper - 1) > 0.02:
+        notes.append(f"clicks answer to bids {steeper - 1:+.0%} against what the spread of prices says")
+    if n_past and clicks > 0:
+        notes.append(
+            f"market price stands {np.exp(level.ahead[when[0]]) - 1:+.0%} against its forecast, "
+            f"traffic today {np.average(found.today * found.unit) - 1:+.0%}"
+        )
+    return Response(
+        landscape, traffic, price, proxy, live_told, low, high, settings.highest_bid, volume_cv,
+        np.where(same_day, found.today_sd, found.later_sd), level.ahead_sd[when], tuple(notes),
+    )  # fmt: skip
+
+
+def _rows(known: Known, evidence: Evidence, told: Told, settings: PredictorSettings) -> tuple[BidRows, Ints]:
+    """Rows that price and traffic are learned from, and positions of their hours, from the first to the last one."""
+    rows, factors, priors, n = evidence.rows, evidence.factors, known.priors, evidence.n_units
+    order = told.order(rows)
+    cohort = rows.cohort[order]
+    hours = rows.cohorts.hour
+    first, last = (int(hours[cohort[0]]), int(hours[cohort[-1]])) if cohort.size else (0, -1)
+    slot = hours - first
+    hour = cohort if np.array_equal(slot, np.arange(slot.size)) else slot.astype(np.int32)[cohort]
+    past = factors.position(np.arange(first, last + 1))
+    spread = priors.price_spread if priors.price_spread is not None else np.full(n, settings.pooled_price_spread)
+    return BidRows(
+        rows.unit[order], hour, rows.clicks[order], rows.spend[order], rows.bid[order],
+        np.full(n, np.nan) if priors.price_median is None else np.log(priors.price_median),
+        spread,
+        np.full(n, np.nan) if priors.clicks_per_hour is None else priors.clicks_per_hour,
+        np.log(factors.price[past]), factors.traffic[past],
+    ), past  # fmt: skip
+
+
+def _with_median(rows: BidRows, live: Floats) -> BidRows:
+    """Rows with the mean bid of each unit as its market price, and that of all units where one has none."""
+    n = rows.n_units
+    times = np.bincount(rows.unit, minlength=n)
+    mean = summed(rows.unit, np.log(rows.bid) - rows.log_factor[rows.hour], n) / np.maximum(times, 1)
+    usual = mean[times > 0].mean() if (times > 0).any() else float(np.log(np.nanmedian(live)))
+    return rows.with_median(np.where(times > 0, mean, usual))
+
+
+def _follow_won(rows: BidRows, n_ahead: int, price_sd: float) -> PriceLevel:
+    coming = rows.coming if np.isfinite(rows.per_hour).all() else rows.traffic[rows.hour]
+    return follow_won(
+        rows.unit, rows.hour, rows.clicks, rows.bid, coming, rows.log_price, rows.spread[rows.unit],
+        rows.n_units, rows.n_hours, n_ahead, price_sd,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _due(unit, hour, bid, middle, market, spread, traffic):
+    """(n_rows,) ordinary hours' opportunities that bids win, and (n_units,) the lowest and the highest bid."""
+    due = np.empty(unit.size)
+    low, high = np.full(middle.size, np.inf), np.zeros(middle.size)
+    for r in range(unit.size):
+        u, h = unit[r], hour[r]
+        due[r] = traffic[h] * cdf((np.log(bid[r]) - middle[u] - market[h]) / spread[u])
+        low[u] = min(low[u], bid[r])
+        high[u] = max(high[u], bid[r])
+    return due, low, high

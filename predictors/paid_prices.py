@@ -1,0 +1,142 @@
+"""What prices paid tell of the market price, row by row, and how hours and units are told apart in it; see `price_level`."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from domain.tables import Floats
+from predictors.bid_rows import BidRows
+from predictors.rows import Positions
+
+#: What prices paid of a unit go on missing whatever the law, log scale: so much of its offset no number of clicks tells.
+PAID_SD = 0.03
+
+
+@njit(cache=True)
+def cdf(x):
+    """Standard normal distribution."""
+    return 0.5 * math.erfc(-x * 0.7071067811865476)
+
+
+def observe(rows: BidRows, factor: float, pays: float) -> tuple[Positions, Positions, Floats, Floats, Floats]:
+    """What prices paid tell of level + offset, by row: unit, hour, precision, precision times observation.
+
+    Rows that tell nothing are left out. The last one is, (n_units,), the precision weighted with the square of
+    d ln (price paid) / d (level + offset).
+    """
+    return _observe(
+        rows.unit, rows.hour, rows.clicks, rows.spend, rows.bid,
+        rows.log_median, rows.log_factor, rows.spread, factor, pays,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _observe(unit, hour, clicks, spend, bid, log_median, log_factor, spread, factor, pays):
+    n, some = hour.size, 0
+    for r in range(n):
+        some += clicks[r] > 0.0
+    of_unit, of_hour = np.empty(some, np.int32), np.empty(some, np.int32)
+    precision, target = np.empty(some), np.empty(some)
+    steep = np.empty(some)
+    blur = np.zeros(log_median.size)
+    reference = 0.0
+    start, first = 0, 0
+    while start < n:
+        h, stop = hour[start], start
+        while stop < n and hour[stop] == h:
+            stop += 1
+        last = first
+        for _attempt in range(3):
+            total, moved = 0.0, 0.0
+            last = first
+            for r in range(start, stop):
+                if not (clicks[r] > 0.0 and spend[r] > 0.0 and bid[r] > 0.0):
+                    continue
+                u = unit[r]
+                s = spread[u]
+                mu = log_median[u] + log_factor[h] + reference
+                z = (np.log(bid[r]) - mu) / s
+                squared = cdf(z - 2 * s)
+                if squared < 1e-12:
+                    continue  # a bid that far below the market tells nothing by its price
+                won, paid = cdf(z), cdf(z - s)
+                second = np.exp(mu + 0.5 * s * s) * paid / won
+                spare = max(np.exp(2 * (mu + s * s)) * squared / won - second * second, 1e-4 * second * second)
+                mean = (1.0 - pays) * second + pays * bid[r]
+                variance = (1.0 - pays) ** 2 * spare
+                mills_paid = 0.3989422804014327 * np.exp(-0.5 * (z - s) ** 2) / paid
+                mills_won = 0.3989422804014327 * np.exp(-0.5 * z * z) / won
+                slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
+                scale = np.sqrt(clicks[r] / variance)
+                pull = min(max((spend[r] / factor / clicks[r] - mean) * scale, -4.0), 4.0)
+                gain = slope * scale
+                of_unit[last], of_hour[last] = u, h
+                steep[last] = slope / mean
+                precision[last] = gain * gain
+                target[last] = gain * gain * reference + gain * pull
+                last += 1
+                total += gain * gain
+                moved += gain * pull
+            if total <= 0.0:
+                break
+            # weak pull to the last level: an hour with few clicks must not throw the point of expansion away
+            step = moved / (total + 25.0)
+            if abs(step) < 0.08:
+                break
+            reference += step
+        for r in range(first, last):
+            blur[of_unit[r]] += precision[r] * steep[r] ** 2
+        first = last
+        start = stop
+    return of_unit[:first], of_hour[:first], precision[:first], target[:first], blur
+
+
+@njit(cache=True)
+def separate(unit, hour, precision, target, blur, n_past, unit_sd, n_all):
+    """Hours and units apart by backfitting: level per hour, shrunk offset per unit, and their variances.
+
+    The first five are what `observe` gives, `n_all` counts units that have no row and no place in `blur` too.
+    """
+    n_units = blur.size
+    offset, fresh = np.zeros(n_units), np.zeros(n_units)
+    offset_var = np.full(n_units, unit_sd**2)
+    variance, dispersion = unit_sd**2, 1.0
+    weight_hour, weight_unit = np.zeros(n_past), np.zeros(n_units)
+    level = np.zeros(n_past)
+    rows = 0
+    for r in range(unit.size):
+        weight_hour[hour[r]] += precision[r]
+        weight_unit[unit[r]] += precision[r]
+        rows += precision[r] > 0.0
+    doubt = np.zeros(n_units)  # variance of an offset that more clicks do not lower
+    for i in range(n_units):
+        doubt[i] = PAID_SD**2 * weight_unit[i] / blur[i] if blur[i] > 0.0 else 0.0
+    for turn in range(6):
+        fresh[:] = 0.0
+        start = 0
+        while start < unit.size:  # one pass: an hour's level is known before its rows leave the cache
+            h, stop, total = hour[start], start, 0.0
+            while stop < unit.size and hour[stop] == h:
+                total += target[stop] - precision[stop] * offset[unit[stop]]
+                stop += 1
+            level[h] = total / weight_hour[h] if weight_hour[h] > 0.0 else 0.0
+            for r in range(start, stop):
+                fresh[unit[r]] += target[r] - precision[r] * level[h]
+            start = stop
+        total = (n_all - n_units) * variance
+        for i in range(n_units):
+            told = 1.0 / (dispersion / max(weight_unit[i], 1e-12) + doubt[i])
+            offset_var[i] = 1.0 / (told + 1.0 / variance)
+            offset[i] = fresh[i] * (offset_var[i] * told / max(weight_unit[i], 1e-12))
+            total += offset[i] ** 2 + offset_var[i]
+        # EM, with a prior worth ten units of half the stated spread
+        variance = min(max((total + 2.5 * unit_sd**2) / (n_all + 10.0), 1e-6), 1.0)
+        if turn % 2 == 1:
+            miss = 0.0
+            for r in range(unit.size):
+                if precision[r] > 0.0:
+                    miss += precision[r] * (target[r] / precision[r] - level[hour[r]] - offset[unit[r]]) ** 2
+            freedom = max(rows - n_past, 1)
+            dispersion = min(max(miss / freedom, 1.0), 25.0)
+    return level, offset, offset_var, weight_hour, variance, dispersion
