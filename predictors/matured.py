@@ -2,7 +2,7 @@
 
 The figures are those that decisions use (`past`). The band is of what will be told at last, luck included: what is told
 stays, and `still_due` has the law of what is still to come. Of few orders the luck counts in part for decisions
-(`past.luck_kept`), so their figure may lie outside of the band.
+(`luck`), so their figure may lie outside of the band.
 """
 
 from dataclasses import dataclass

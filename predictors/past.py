@@ -2,7 +2,7 @@
 
 Each report row's clicks bring orders that are told by and by (`conversions`), worth what an order of the unit is worth
 (`value`), and cost what is not credited back (`credits`). What was told beyond or below belief counts in part: see
-`luck_kept`.
+`luck`.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,10 @@ from domain.tables import Floats, Ints
 from predictors.conversions import Conversions, UnitBeliefs, learn_conversions
 from predictors.credits import LAST_AGE, NO_CREDITS, Credits, learn_credits
 from predictors.evidence import Evidence
+from predictors.luck import account_kept, campaign_kept
 from predictors.rows import Rows
 from predictors.settings import PredictorSettings
 from predictors.value import LEAST_ORDERS, Sales, order_value
-
-#: What clicks brought beyond belief is luck but for what the model may be wrong: its relative error, and the spread of an
-#: order's value over its mean.
-_MODEL_ERROR, _BASKET_CV = 0.06, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +72,72 @@ def learn_past(evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSett
     worth, worth_cv, unpriced = order_value(
         conversions.orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales
     )
-    kept = luck_kept(float(conversions.orders.sum()))
+    clicks = (rows.unit, rows.cohort, rows.clicks, conversions.per_click, conversions.cvr)
+    expected, due, believed, paid = _believed(*clicks, told, money, worth)
+    sold_all = float(conversions.orders.sum())
     orders, gmv = _final(
-        rows.unit, rows.cohort, rows.clicks, rows.orders, rows.gmv,
-        conversions.per_click, told, money, conversions.final, conversions.cvr, worth, kept,
+        *clicks, rows.orders, rows.gmv, told, money, conversions.final, worth,
+        _share(sold_all - float(expected.sum()), due), _share(float(rows.gmv.sum()) - paid, believed),
+        account_kept(sold_all),
+        campaign_kept(conversions.orders, expected, conversions.shrunk.own_cv, beliefs.campaign),
     )  # fmt: skip
     stays = credits.spend[age]
     spend = rows.spend if (stays == 1.0).all() else rows.spend * stays[rows.cohort]
     return Past(credits, conversions, sales, worth, worth_cv, unpriced, orders, gmv, spend)
 
 
+def _share(gap: float, whole: float) -> float:
+    return gap / whole if whole > 0 else 0.0
+
+
 @njit(cache=True)
-def _final(unit, cohort, clicks, orders, gmv, per_click, told, money, final, cvr, worth, kept):
-    """Orders and gmv of each row in the end: what is believed, and what was told beyond it as far as it counts."""
+def _believed(unit, cohort, clicks, per_click, cvr, told, money, worth):
+    """(n_units,) orders believed to be told by now; in all rows: final orders, their gmv, and what is paid of it by now."""
+    expected = np.zeros(cvr.size)
+    due, believed, paid = 0.0, 0.0, 0.0
+    for r in range(unit.size):
+        u, c = unit[r], cohort[r]
+        mine = clicks[r] * per_click[c] * cvr[u]
+        expected[u] += mine * told[c]
+        due += mine
+        believed += mine * worth[u]
+        paid += mine * worth[u] * money[c]
+    return expected, due, believed, paid
+
+
+@njit(cache=True)
+def _final(
+    unit,
+    cohort,
+    clicks,
+    per_click,
+    cvr,
+    orders,
+    gmv,
+    told,
+    money,
+    final,
+    worth,
+    more_orders,
+    more_gmv,
+    account,
+    campaign,
+):
+    """Orders and gmv of each row in the end: what is believed, and what was told beyond it as far as it counts.
+
+    The account's whole gap is shared out in proportion to what the clicks should bring (`more_orders`, `more_gmv` of it); of
+    that the share `account` counts, and the share `campaign`, (n_units,), of what a row departs from it.
+    """
     n = unit.size
     final_orders, final_gmv = np.empty(n), np.empty(n)
     for r in range(n):
         u, c = unit[r], cohort[r]
         due = clicks[r] * per_click[c] * cvr[u]
         believed = due * worth[u]
-        final_orders[r] = due + kept * (orders[r] - due * told[c])
-        final_gmv[r] = believed * final[c] + kept * (gmv[r] - believed * money[c])
+        common, value = due * more_orders, believed * more_gmv
+        final_orders[r] = due + account * (common + campaign[u] * (orders[r] - due * told[c] - common))
+        final_gmv[r] = believed * final[c] + account * (value + campaign[u] * (gmv[r] - believed * money[c] - value))
     return final_orders, final_gmv
-
-
-def luck_kept(orders: float) -> float:
-    """Share of the gap between what was told and what was believed to be told by then that counts as bought.
-
-    Of n orders the gap is luck with variance (1 + cv^2) / n, and error of the model with a variance of its own: the share
-    is their credibility. With some thousand orders nearly all of it counts; with a hundred, a lucky day is no reason to
-    spend more than the next one's clicks are worth, and an unlucky one none to starve.
-    """
-    return orders / (orders + (1 + _BASKET_CV**2) / _MODEL_ERROR**2)
 
 
 def _credits(evidence: Evidence) -> Credits:
