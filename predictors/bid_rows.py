@@ -1,12 +1,16 @@
 """Rows of hours at known bids, with what is forecast of their market: what price and traffic are learned from."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from domain.tables import Bools, Floats, Ints
 from predictors.rows import Positions, Rows, frozen
+
+#: Rows from which on single precision does: its rounding is a ten-millionth, and of each row alone.
+SINGLE_FROM = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class BidRows:
             column = getattr(self, name)
             kind = np.int32 if name in ("unit", "hour") else np.float64
             object.__setattr__(self, name, frozen(column.astype(kind, copy=False)))
+
+    @property
+    def kind(self) -> Any:
+        """Precision of what is reckoned by row: of millions of rows single does, for less memory and time."""
+        return np.float32 if self.unit.size >= SINGLE_FROM else np.float64
 
     @property
     def n_units(self) -> int:

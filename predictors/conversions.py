@@ -124,7 +124,7 @@ def learn_conversions(
     level_sd = settings.prior_level_sd if beliefs.cvr_stated.any() else 1.0
     hourly_prior = DelayPrior(settings.hourly_share_at_once, settings.hourly_mean_lag_hours, level_sd)
     daily_prior = DelayPrior(settings.daily_share_at_once, settings.daily_mean_lag_days, level_sd)
-    orders = summed(rows.unit, rows.orders, n)
+    orders = rows.by_unit(rows.orders, None, n)
     seen = np.maximum(orders, 0.0)
     hints, hint_prior = _hints(beliefs)
     by_day = np.flatnonzero(cohorts.daily)

@@ -44,12 +44,12 @@ def elasticity_seen(
 
 
 @njit(cache=True)
-def _answers(unit, hour, clicks, bid, middle, market, spread, traffic, per_hour):
-    """Rows of which enough is due: unit, hour, clicks, what is due, the landscape's elasticity, and the bid's distance."""
-    n, k = unit.size, 0
-    of_unit, of_hour = np.empty(n, np.int32), np.empty(n, np.int32)
-    got, due, steep, distance = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    for r in range(n):
+def _answers(
+    unit, hour, clicks, bid, middle, market, spread, traffic, per_hour, of_unit, of_hour, got, due, steep, distance
+):
+    """Writes rows of which enough is due: their clicks, what is due, the landscape's elasticity, and the bid's distance."""
+    k = 0
+    for r in range(unit.size):
         u, h = unit[r], hour[r]
         x = np.log(bid[r]) - middle[u] - market[h]
         z = x / spread[u]
@@ -59,7 +59,7 @@ def _answers(unit, hour, clicks, bid, middle, market, spread, traffic, per_hour)
             of_unit[k], of_hour[k], got[k], due[k], distance[k] = u, h, clicks[r], expected, x
             steep[k] = np.exp(-0.5 * z * z) / (2.5066282746310002 * max(won, 1e-12)) / spread[u]
             k += 1
-    return of_unit[:k], of_hour[:k], got[:k], due[:k], steep[:k], distance[:k]
+    return k
 
 
 @njit(cache=True)
@@ -133,9 +133,16 @@ def _slope(unit, hour, clicks, mean, steep, x, n_units, n_hours):
 def elasticity_of(rows: BidRows, middle: Floats, market: Floats, prior_sd: float) -> tuple[float, float]:
     """As `elasticity_correction`; market prices are, as logarithms, `middle` of the unit and `market` of the hour."""
     per_hour = rows.per_hour if np.isfinite(rows.per_hour).all() else np.ones(rows.n_units)
-    told = _answers(rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, rows.spread, rows.traffic, per_hour)
-    enough = told[0].size >= LEAST_ROWS
-    return _shrunk(*(_slope(*told, rows.n_units, rows.n_hours) if enough else (0.0, 0.0)), prior_sd)
+    n = rows.unit.size
+    at, told = [np.empty(n, np.int32) for _ in range(2)], [np.empty(n, rows.kind) for _ in range(4)]
+    k = _answers(
+        rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, rows.spread, rows.traffic, per_hour,
+        at[0], at[1], told[0], told[1], told[2], told[3],
+    )  # fmt: skip
+    if k < LEAST_ROWS:
+        return _shrunk(0.0, 0.0, prior_sd)
+    clicks, due, steep, distance = (column[:k] for column in told)
+    return _shrunk(*_slope(at[0][:k], at[1][:k], clicks, due, steep, distance, rows.n_units, rows.n_hours), prior_sd)
 
 
 def elasticity_correction(

@@ -35,9 +35,8 @@ def followed(
         rows = _with_median(rows, live)
         price_sd = 2 * settings.prior_price_sd
         notes.append("no market price is forecast: it is taken from bids, and learned from prices paid")
-    median, spread = np.exp(rows.log_median), rows.spread
-    if priors.price_median is not None:
-        median = priors.price_median
+    median = np.exp(rows.log_median) if priors.price_median is None else priors.price_median
+    spread = rows.spread
     n_past = past.size
     gap = now_at - int(past[-1]) - 1 if n_past else 0  # hours between the last row and the hour that is decided
     last = int(ahead.max() - now_at)
@@ -55,7 +54,8 @@ def followed(
     steeper, _ = elasticity_of(rows, middle, market, sd)
     flat = spread
     spread = spread / steeper
-    due, low, high = _due(rows.unit, rows.hour, rows.bid, middle, market, spread, rows.traffic)
+    due = np.empty(rows.unit.size, rows.kind)
+    low, high = _due(rows.unit, rows.hour, rows.bid, middle, market, spread, rows.traffic, due)
     per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
     clicks = float(rows.clicks.sum())
     if per_hour is None:
@@ -74,7 +74,8 @@ def followed(
         rows.unit, rows.hour, factors.day[past], rows.clicks, due, per_hour, today, traffic_sd, shared_sd
     )
     same_day = factors.day[ahead] == today
-    traffic = factors.traffic[ahead] * np.where(same_day, found.today[:, None], found.later)
+    traffic = np.multiply.outer(found.today, np.where(same_day, factors.traffic[ahead], 0.0))
+    traffic += np.where(same_day, 0.0, factors.traffic[ahead] * found.later)
     middle = median * np.exp(level.offset)
     proxy = np.where(live_told, live, middle * price[0])
     # clicks at the bid cost what they were seen to cost, whatever the spread
@@ -147,13 +148,12 @@ def _follow_won(rows: BidRows, n_ahead: int, price_sd: float) -> PriceLevel:
 
 
 @njit(cache=True)
-def _due(unit, hour, bid, middle, market, spread, traffic):
-    """(n_rows,) ordinary hours' opportunities that bids win, and (n_units,) the lowest and the highest bid."""
-    due = np.empty(unit.size)
+def _due(unit, hour, bid, middle, market, spread, traffic, due):
+    """Writes (n_rows,) ordinary hours' opportunities that bids win; gives (n_units,) the lowest and the highest bid."""
     low, high = np.full(middle.size, np.inf), np.zeros(middle.size)
     for r in range(unit.size):
         u, h = unit[r], hour[r]
         due[r] = traffic[h] * cdf((np.log(bid[r]) - middle[u] - market[h]) / spread[u])
         low[u] = min(low[u], bid[r])
         high[u] = max(high[u], bid[r])
-    return due, low, high
+    return low, high

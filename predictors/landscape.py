@@ -62,7 +62,9 @@ class Landscape:
         """(n_units, n_levels) geometric bid levels that cover market price and proxy on both sides."""
         low = lowest * np.minimum(self.median, proxy)
         high = highest * np.maximum(self.median, proxy)
-        return np.exp(np.log(low)[:, None] + np.log(high / low)[:, None] * np.linspace(0.0, 1.0, n_levels))
+        bids = np.empty((low.size, n_levels))
+        _steps(low, (high / low) ** (1 / (n_levels - 1)), bids)
+        return bids
 
     def tables(self, bids: Floats) -> tuple[Floats, Floats]:
         """Clicks and spend of a base hour at (n_units, n_levels) bids."""
@@ -70,21 +72,30 @@ class Landscape:
             won = ndtr((np.log(bids) - np.log(self.median)[:, None]) / self.spread[:, None])
             clicks = self.opportunities[:, None] * won
             return clicks, (self.spend_scale * self.opportunities)[:, None] * bids * won
-        return _tables(
-            bids, np.log(self.median), self.spread, self.opportunities, self.spend_scale, self.pays, self.factor
-        )
+        clicks, spend = np.empty_like(bids), np.empty_like(bids)
+        _tables(
+            bids, np.log(self.median), self.spread, self.opportunities, self.spend_scale, self.pays, self.factor,
+            clicks, spend,
+        )  # fmt: skip
+        return clicks, spend
 
 
 @njit(cache=True)
-def _tables(bids, log_median, spread, opportunities, scale, pays, factor):
-    clicks, spend = np.empty_like(bids), np.empty_like(bids)
+def _steps(low, step, bids):
+    for i in range(bids.shape[0]):
+        bids[i, 0] = low[i]
+        for k in range(1, bids.shape[1]):
+            bids[i, k] = bids[i, k - 1] * step[i]
+
+
+@njit(cache=True)
+def _tables(bids, log_median, spread, opportunities, scale, pays, factor, clicks, spend):
     for i in range(bids.shape[0]):
         second = (1 - pays) * scale[i] * opportunities[i] * np.exp(log_median[i] + spread[i] ** 2 / 2)
         for k in range(bids.shape[1]):
             z = (np.log(bids[i, k]) - log_median[i]) / spread[i]
             clicks[i, k] = opportunities[i] * cdf(z)
             spend[i, k] = factor * (second * cdf(z - spread[i]) + pays * bids[i, k] * clicks[i, k])
-    return clicks, spend
 
 
 def mean_price(z: Floats, median: Floats, spread: Floats, bid: Floats, auction: Auction) -> Floats:

@@ -57,7 +57,7 @@ def compose(
     clicks, spend = response.landscape.tables(bids)
     cvr = credits.clicks_kept * conversions.cvr  # of the clicks that an hour charges at first
     orders = clicks * cvr[:, None]
-    impressions_seen = summed(rows.unit, rows.impressions, n)
+    impressions_seen = rows.by_unit(rows.impressions, None, n)
     # impressions only inform: plain credibility is enough for the click rate
     ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()

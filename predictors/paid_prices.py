@@ -25,20 +25,24 @@ def observe(rows: BidRows, factor: float, pays: float) -> tuple[Positions, Posit
     Rows that tell nothing are left out. The last one is, (n_units,), the precision weighted with the square of
     d ln (price paid) / d (level + offset).
     """
-    return _observe(
+    n = int(np.count_nonzero(rows.clicks > 0))
+    median, bulge = np.exp(rows.log_median), np.exp(0.5 * rows.spread**2)
+    at = np.empty((2, n), np.int32)
+    told = np.empty((3, n), rows.kind)
+    n, blur = _observe(
         rows.unit, rows.hour, rows.clicks, rows.spend, rows.bid,
-        rows.log_median, rows.log_factor, rows.spread, factor, pays,
+        rows.log_median, median, rows.log_factor, rows.spread, bulge, factor, pays, at[0], at[1], told[0], told[1], told[2],
     )  # fmt: skip
+    return at[0, :n], at[1, :n], told[0, :n], told[1, :n], blur
 
 
 @njit(cache=True)
-def _observe(unit, hour, clicks, spend, bid, log_median, log_factor, spread, factor, pays):
-    n, some = hour.size, 0
-    for r in range(n):
-        some += clicks[r] > 0.0
-    of_unit, of_hour = np.empty(some, np.int32), np.empty(some, np.int32)
-    precision, target = np.empty(some), np.empty(some)
-    steep = np.empty(some)
+def _observe(
+    unit, hour, clicks, spend, bid, log_median, median, log_factor, spread, bulge, factor, pays,
+    of_unit, of_hour, precision, target, steep,
+):  # fmt: skip
+    """Writes the last five, (n_rows,) for rows with clicks; gives how many there are, and `blur`."""
+    n = hour.size
     blur = np.zeros(log_median.size)
     reference = 0.0
     start, first = 0, 0
@@ -48,6 +52,8 @@ def _observe(unit, hour, clicks, spend, bid, log_median, log_factor, spread, fac
             stop += 1
         last = first
         for _attempt in range(3):
+            log_price = log_factor[h] + reference
+            price = np.exp(log_price)
             total, moved = 0.0, 0.0
             last = first
             for r in range(start, stop):
@@ -55,18 +61,19 @@ def _observe(unit, hour, clicks, spend, bid, log_median, log_factor, spread, fac
                     continue
                 u = unit[r]
                 s = spread[u]
-                mu = log_median[u] + log_factor[h] + reference
-                z = (np.log(bid[r]) - mu) / s
+                z = (np.log(bid[r]) - log_median[u] - log_price) / s
                 squared = cdf(z - 2 * s)
                 if squared < 1e-12:
                     continue  # a bid that far below the market tells nothing by its price
                 won, paid = cdf(z), cdf(z - s)
-                second = np.exp(mu + 0.5 * s * s) * paid / won
-                spare = max(np.exp(2 * (mu + s * s)) * squared / won - second * second, 1e-4 * second * second)
+                expected = median[u] * price * bulge[u]  # mean of the law: median x exp(s^2 / 2)
+                second = expected * paid / won
+                spare = max((expected * bulge[u]) ** 2 * squared / won - second * second, 1e-4 * second * second)
                 mean = (1.0 - pays) * second + pays * bid[r]
                 variance = (1.0 - pays) ** 2 * spare
-                mills_paid = 0.3989422804014327 * np.exp(-0.5 * (z - s) ** 2) / paid
                 mills_won = 0.3989422804014327 * np.exp(-0.5 * z * z) / won
+                # phi(z - s) = phi(z) (bid / median) exp(-s^2 / 2)
+                mills_paid = mills_won * won / paid * bid[r] / expected
                 slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
                 scale = np.sqrt(clicks[r] / variance)
                 pull = min(max((spend[r] / factor / clicks[r] - mean) * scale, -4.0), 4.0)
@@ -89,7 +96,7 @@ def _observe(unit, hour, clicks, spend, bid, log_median, log_factor, spread, fac
             blur[of_unit[r]] += precision[r] * steep[r] ** 2
         first = last
         start = stop
-    return of_unit[:first], of_hour[:first], precision[:first], target[:first], blur
+    return first, blur
 
 
 @njit(cache=True)

@@ -75,11 +75,12 @@ def learn_past(evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSett
     clicks = (rows.unit, rows.cohort, rows.clicks, conversions.per_click, conversions.cvr)
     expected, due, believed, paid = _believed(*clicks, told, money, worth)
     sold_all = float(conversions.orders.sum())
-    orders, gmv = _final(
+    orders, gmv = np.empty(rows.unit.size), np.empty(rows.unit.size)
+    _final(
         *clicks, rows.orders, rows.gmv, told, money, conversions.final, worth,
         _share(sold_all - float(expected.sum()), due), _share(float(rows.gmv.sum()) - paid, believed),
         account_kept(sold_all),
-        campaign_kept(conversions.orders, expected, conversions.shrunk.own_cv, beliefs.campaign),
+        campaign_kept(conversions.orders, expected, conversions.shrunk.own_cv, beliefs.campaign), orders, gmv,
     )  # fmt: skip
     stays = credits.spend[age]
     spend = rows.spend if (stays == 1.0).all() else rows.spend * stays[rows.cohort]
@@ -122,22 +123,21 @@ def _final(
     more_gmv,
     account,
     campaign,
+    final_orders,
+    final_gmv,
 ):
-    """Orders and gmv of each row in the end: what is believed, and what was told beyond it as far as it counts.
+    """Writes orders and gmv of each row in the end: what is believed, and what was told beyond it as far as it counts.
 
     The account's whole gap is shared out in proportion to what the clicks should bring (`more_orders`, `more_gmv` of it); of
     that the share `account` counts, and the share `campaign`, (n_units,), of what a row departs from it.
     """
-    n = unit.size
-    final_orders, final_gmv = np.empty(n), np.empty(n)
-    for r in range(n):
+    for r in range(unit.size):
         u, c = unit[r], cohort[r]
         due = clicks[r] * per_click[c] * cvr[u]
         believed = due * worth[u]
         common, value = due * more_orders, believed * more_gmv
         final_orders[r] = due + account * (common + campaign[u] * (orders[r] - due * told[c] - common))
         final_gmv[r] = believed * final[c] + account * (value + campaign[u] * (gmv[r] - believed * money[c] - value))
-    return final_orders, final_gmv
 
 
 def _credits(evidence: Evidence) -> Credits:

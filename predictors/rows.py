@@ -12,7 +12,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from domain.tables import US_PER_HOUR, Bools, Floats, Ints
-from predictors.sums import summed
 
 Positions = NDArray[np.int32]
 #: Lengths of daily rows that are told apart, hours.
@@ -85,15 +84,16 @@ class Rows:
         """(n_rows,) hours from the start of the row to the cut."""
         return self.cohorts.age[self.cohort]
 
-    def by_unit(self, amount: Floats, weight: Floats, n_units: int) -> Floats:
-        """(n_units,) sums of (n_rows,) amounts times the (n_cohorts,) weight of their cohort."""
+    def by_unit(self, amount: Floats, weight: Floats | None, n_units: int) -> Floats:
+        """(n_units,) sums of (n_rows,) amounts, times the (n_cohorts,) weight of their cohort where there is one."""
+        weight = np.ones(self.cohorts.hour.size) if weight is None else weight
         return _by_unit(self.unit, self.cohort, frozen(amount), weight, n_units)
 
     def by_cohort(self, amount: Floats, weight: Floats | None = None) -> Floats:
         """(n_cohorts,) sums of (n_rows,) amounts, times the (n_units,) weight of their unit where there is one."""
         n = self.cohorts.hour.size
         if weight is None:
-            return summed(self.cohort, amount, n)
+            return _sums(self.cohort, frozen(amount), n)
         return _by_cohort(self.unit, self.cohort, frozen(amount), weight, n)
 
 
@@ -119,7 +119,8 @@ def cohorts_of(start: NDArray[np.int64], cut: int, daily: Bools, hours: Floats) 
         none = np.zeros(0, np.int64)
         return np.zeros(0, np.int32), Cohorts(none, none, np.zeros(0, np.bool_))
     kinds = _LONGEST + 2 if daily.any() else 1
-    cohort, first, last = _hours(frozen(start), cut)
+    cohort = np.empty(start.size, np.int32)  # from NumPy: its large arrays come in large pages, which cost a third
+    first, last = _hours(frozen(start), cut, cohort)
     code = np.zeros((last - first + 1) * kinds, np.int32)
     _place(cohort, first, frozen(daily), frozen(hours), kinds, code)
     used = np.flatnonzero(code)
@@ -130,9 +131,8 @@ def cohorts_of(start: NDArray[np.int64], cut: int, daily: Bools, hours: Floats) 
 
 
 @njit(cache=True)
-def _hours(start, cut):
-    """(n_rows,) hours from the cut, with the first and the last of them."""
-    out = np.empty(start.size, np.int32)
+def _hours(start, cut, out):
+    """Writes (n_rows,) hours from the cut; gives the first and the last of them."""
     before, hour = start[0], (start[0] - cut) // US_PER_HOUR
     first = last = hour
     for r in range(start.size):
@@ -140,7 +140,7 @@ def _hours(start, cut):
             before, hour = start[r], (start[r] - cut) // US_PER_HOUR
             first, last = min(first, hour), max(last, hour)
         out[r] = hour
-    return out, first, last
+    return first, last
 
 
 @njit(cache=True)
@@ -165,6 +165,14 @@ def _by_unit(unit, cohort, amount, weight, n_units):
     out = np.zeros(n_units)
     for r in range(unit.size):
         out[unit[r]] += amount[r] * weight[cohort[r]]
+    return out
+
+
+@njit(cache=True)
+def _sums(cohort, amount, n_cohorts):
+    out = np.zeros(n_cohorts)
+    for r in range(cohort.size):
+        out[cohort[r]] += amount[r]
     return out
 
 

@@ -112,7 +112,7 @@ def shrink(
     if seen.size > 2 * ENOUGH:  # what all units share is learned from some of them, and looked over by all
         some = slice(None, None, seen.size // ENOUGH)
         for _ in range(rounds - 1):
-            state = newton(state, told.some(some), design.some(some), held[some], level_sd)
+            state = newton(state, told.some(some), design.some(some), held[some].copy(), level_sd)
         rounds = 1
     for _ in range(rounds):
         state = newton(state, told, design, held, level_sd)

@@ -55,10 +55,10 @@ class Design:
         """Columns of some units."""
         return replace(
             self,
-            believe=self.believe[chosen],
-            doubt=self.doubt[chosen],
-            doubt_base=self.doubt_base[chosen],
-            odd=self.odd[chosen],
+            believe=self.believe[chosen].copy(),
+            doubt=self.doubt[chosen].copy(),
+            doubt_base=self.doubt_base[chosen].copy(),
+            odd=self.odd[chosen].copy(),
             kin=None if self.kin is None else self.kin.some(chosen),
         )
 

@@ -13,6 +13,8 @@ from predictors.sums import summed
 
 #: EM steps of the weights in each round.
 WEIGHT_ROUNDS = 12
+#: Components of the mixture.
+PARTS = SCALES.size
 #: Error of forecasts that the units of a group share, beside what their single errors leave.
 KINDOUBT = 0.05
 
@@ -65,7 +67,7 @@ class Seen:
 
     def some(self, chosen: slice) -> "Seen":
         """Some of the units."""
-        return Seen(self.count[chosen], self.due[chosen], self.case[chosen], self.fixed)
+        return Seen(self.count[chosen].copy(), self.due[chosen].copy(), self.case[chosen].copy(), self.fixed)
 
 
 def _distinct(count: Floats) -> tuple[Floats, Ints]:
@@ -78,12 +80,11 @@ def _distinct(count: Floats) -> tuple[Floats, Ints]:
 
 
 @njit(cache=True)
-def _sweep(seen, due, case, fixed, odd, believe, doubt, weights, prior_weights):
+def _sweep(seen, due, case, fixed, odd, believe, doubt, weights, prior_weights, likelihood):
     """EM steps of the weights at fixed means, then pull (gradient) and curve (information) of each unit's log mean."""
-    n, n_parts = seen.size, fixed.shape[1]
+    n, n_parts = seen.size, PARTS
     k = 1.0 / SCALES**2
     log_weights = np.log(weights)
-    likelihood = np.empty((n, n_parts))
     for i in range(n):
         mean_believe, mean_doubt = due[i] * np.exp(believe[i]), due[i] * np.exp(doubt[i])
         top = -np.inf
@@ -97,14 +98,20 @@ def _sweep(seen, due, case, fixed, odd, believe, doubt, weights, prior_weights):
             likelihood[i, j] = np.exp(likelihood[i, j] - top)
     now = weights.copy()
     for _ in range(WEIGHT_ROUNDS):
-        total = WEIGHT_STRENGTH * prior_weights
+        total = np.zeros(n_parts)
         for i in range(n):
-            fit = 0.0
+            one, two, three, four = 0.0, 0.0, 0.0, 0.0  # sums that need not wait for each other
+            for j in range(0, n_parts - 3, 4):
+                one += likelihood[i, j] * now[j]
+                two += likelihood[i, j + 1] * now[j + 1]
+                three += likelihood[i, j + 2] * now[j + 2]
+                four += likelihood[i, j + 3] * now[j + 3]
+            for j in range(n_parts - n_parts % 4, n_parts):
+                one += likelihood[i, j] * now[j]
+            part = 1 / ((one + two) + (three + four))
             for j in range(n_parts):
-                fit += likelihood[i, j] * now[j]
-            for j in range(n_parts):
-                total[j] += likelihood[i, j] * now[j] / fit
-        now = total / (n + WEIGHT_STRENGTH)
+                total[j] += likelihood[i, j] * part
+        now = (WEIGHT_STRENGTH * prior_weights + total * now) / (n + WEIGHT_STRENGTH)
     pull_believe, curve_believe = np.zeros(n), np.zeros(n)
     pull_doubt, curve_doubt = np.zeros(n), np.zeros(n)
     for i in range(n):
@@ -160,6 +167,35 @@ def _posterior(seen, due, case, fixed, odd, believe, doubt, weights):
     return ratio, own, information
 
 
+@njit(cache=True)
+def _information(pull_believe, curve_believe, pull_doubt, curve_doubt, believe, doubt, campaign, n_groups):
+    """Information and gradient of level and slopes, that information by campaign, and the gradient of campaigns."""
+    n, n_slopes = believe.shape
+    a, ga = np.zeros((1 + n_slopes, 1 + n_slopes)), np.zeros(1 + n_slopes)
+    b, gd = np.zeros((n_groups, 1 + n_slopes)), np.zeros(n_groups)
+    for i in range(n):
+        group, curve = campaign[i], curve_believe[i] + curve_doubt[i]
+        pull = pull_believe[i] + pull_doubt[i]
+        a[0, 0] += curve
+        b[group, 0] += curve
+        ga[0] += pull
+        gd[group] += pull
+        for j in range(n_slopes):
+            x, y = curve_believe[i] * believe[i, j], curve_doubt[i] * doubt[i, j]
+            a[0, 1 + j] += x + y
+            b[group, 1 + j] += x + y
+            ga[1 + j] += pull_believe[i] * believe[i, j] + pull_doubt[i] * doubt[i, j]
+            for k in range(j + 1):
+                a[1 + j, 1 + k] += x * believe[i, k] + y * doubt[i, k]
+    for j in range(1 + n_slopes):
+        for k in range(j):
+            if k == 0:
+                a[j, k] = a[k, j]
+            else:
+                a[k, j] = a[j, k]
+    return a, ga, b.T.copy(), gd
+
+
 def posterior(state: State, seen: Seen, design: Design, campaign: Ints) -> tuple[Floats, Floats, float]:
     """Mean and relative standard error of each unit's gamma mixture, (n_units,), and what units tell of the common level."""
     believe, doubt = log_means(state, design, campaign)
@@ -170,26 +206,26 @@ def newton(state: State, seen: Seen, design: Design, campaign: Ints, level_sd: f
     """One round: EM steps of the weights, one Newton step of alpha, the slopes and the campaigns (arrow matrix)."""
     believe, doubt = log_means(state, design, campaign)
     weights, pull_believe, curve_believe, pull_doubt, curve_doubt = _sweep(
-        seen.count, seen.due, seen.case, seen.fixed, design.odd, believe, doubt, state.weights, design.weights
+        seen.count,
+        seen.due,
+        seen.case,
+        seen.fixed,
+        design.odd,
+        believe,
+        doubt,
+        state.weights,
+        design.weights,
+        np.empty((seen.count.size, PARTS)),
     )
-    pull_all, curve_all = pull_believe + pull_doubt, curve_believe + curve_doubt
-    weighted = curve_believe[:, None] * design.believe + curve_doubt[:, None] * design.doubt
-    # alpha and slopes
-    n = state.slope.size + 1
-    a = np.empty((n, n))
-    a[0, 0] = curve_all.sum() + level_sd**-2
-    a[0, 1:] = a[1:, 0] = weighted.sum(0)
-    a[1:, 1:] = design.believe.T @ (curve_believe[:, None] * design.believe)
-    a[1:, 1:] += design.doubt.T @ (curve_doubt[:, None] * design.doubt) + np.diag(design.precision)
-    ga = np.empty(n)
-    ga[0] = pull_all.sum() - state.level * level_sd**-2
-    ga[1:] = pull_believe @ design.believe + pull_doubt @ design.doubt
-    ga[1:] -= (state.slope - design.centre) * design.precision
-    # campaigns, eliminated by the Schur complement; "none" is held at 0
+    # alpha and slopes; campaigns are eliminated by the Schur complement, "none" is held at 0
     n_groups = state.campaign.size
-    b = np.stack([summed(campaign, column, n_groups) for column in (curve_all, *weighted.T)])
-    d = summed(campaign, curve_all, n_groups) + state.campaign_sd**-2
-    gd = summed(campaign, pull_all, n_groups) - state.campaign * state.campaign_sd**-2
+    a, ga, b, gd = _information(
+        pull_believe, curve_believe, pull_doubt, curve_doubt, design.believe, design.doubt, campaign, n_groups
+    )
+    a += np.diag(np.append(level_sd**-2, design.precision))
+    ga -= np.append(state.level * level_sd**-2, (state.slope - design.centre) * design.precision)
+    d = b[0] + state.campaign_sd**-2
+    gd -= state.campaign * state.campaign_sd**-2
     b[:, -1], gd[-1] = 0.0, 0.0
     step = np.clip(np.linalg.solve(a - (b / d) @ b.T, ga - b @ (gd / d)), -0.7, 0.7)
     campaigns = state.campaign + np.clip((gd - step @ b) / d, -0.7, 0.7)
@@ -197,17 +233,19 @@ def newton(state: State, seen: Seen, design: Design, campaign: Ints, level_sd: f
     # EM for the campaigns' spread, with a prior worth four campaigns
     spread = (campaigns[:-1] ** 2 + 1 / d[:-1]).sum() + 4 * design.campaign_sd**2
     sd = float(np.clip(np.sqrt(spread / (n_groups - 1 + 4)), 0.02, 1.5))
-    left = pull_all - curve_all * (step[0] + (campaigns - state.campaign)[campaign]) - weighted @ step[1:]
-    kin = _kin_step(state.kin, design.kin, left, curve_all)
+    kin: tuple[Floats, ...] = ()
+    if design.kin is not None:
+        curve = curve_believe + curve_doubt
+        left = pull_believe + pull_doubt - curve * (step[0] + (campaigns - state.campaign)[campaign])
+        left -= curve_believe * (design.believe @ step[1:]) + curve_doubt * (design.doubt @ step[1:])
+        kin = _kin_step(state.kin, design.kin, left, curve)
     slope = state.slope + step[1:]
     slope[0] = np.clip(slope[0], -1.0, 0.2)
     return State(state.level + float(step[0]), slope, campaigns, sd, weights, kin)
 
 
-def _kin_step(state: tuple[Floats, ...], kin: Kin | None, pull: Floats, curve: Floats) -> tuple[Floats, ...]:
+def _kin_step(state: tuple[Floats, ...], kin: Kin, pull: Floats, curve: Floats) -> tuple[Floats, ...]:
     """Newton step of what groups of kin are beyond what forecasts made of them, one column of groups after the other."""
-    if kin is None:
-        return ()
     moved: list[Floats] = []
     for effect, group, error in zip(state, kin.group, kin.sd, strict=True):
         precision = 1.0 / (error**2 + KINDOUBT**2)

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import gammaln, ndtr
 
 from domain.outlook import Auction
+from predictors import SteadyModel
 from predictors.bid_rows import BidRows, Told
 from predictors.elasticity import elasticity_correction, elasticity_of
 from predictors.landscape import Landscape
@@ -219,3 +220,14 @@ def test_rows_with_a_told_bid_are_found_and_put_in_order():
     assert (told.rows, told.clicks, told.kept) == (has_bid.sum(), clicks[has_bid].sum(), kept.size)
     assert not told.in_order
     assert np.array_equal(told.order(table), kept[np.argsort(start[kept], kind="stable")])
+
+
+def test_single_precision_of_rows_changes_an_outlook_by_no_more_than_its_rounding(worlds, monkeypatch):
+    world = worlds(1)
+    known, model = world.known(60), SteadyModel(calendar=world.calendar)
+    double = model.outlook(known, world.ahead(60))
+    monkeypatch.setattr("predictors.bid_rows.SINGLE_FROM", 1)
+    single = model.outlook(known, world.ahead(60))
+    for name in ("bids", "clicks", "spend", "gmv", "traffic", "price", "volume_cv", "matured_gmv"):
+        assert np.allclose(getattr(single, name), getattr(double, name), rtol=1e-5), name
+    assert not np.array_equal(single.clicks, double.clicks)
