@@ -4,7 +4,8 @@
     python -m benchmarks.bands --first 120 --worlds 5 --scenarios four-phase-roi,first-price --landscape
 
 Every midnight of a world is one plan-day (and each campaign's day another): bids of the day are fixed, the bands of the
-day are made from what is known, the day runs, and late orders come in. Printed are the shares of plan-days inside the
+day are made from what is known, the day runs, and late orders come in. So are the bands of the day after next ("third day
+ahead", at the bids that will be in force then). Printed are the shares of plan-days inside the
 80 % bands, those that `predictors.champion` counts of each day that ended a day ago ("night"), and, if asked for, how far
 the spend at 30 % more and less bid is off against the spend at the bid, five times a day. Faults and shocks of a scenario
 happen. World k of scenario i has the seed first + i worlds + k, so that no two of them are alike; seeds from 100 on are for
@@ -32,10 +33,12 @@ from evaluation.desks import auction_of
 from market import SimPlatform, SimWorld, load_scenario, make_platform, make_world, troubled
 from predictors import SteadyModel
 from predictors.champion import challenge
-from predictors.day_ahead import FIGURES, ahead
+from predictors.day_ahead import FIGURES, Band, ahead
 from predictors.matured import Matured
 
 DAY = 24
+#: Days from midnight to the beginning of the third day ahead.
+LATER = 2
 #: How often final ROI is told.
 HALF_DAY = 12
 #: Hours of the day in which the landscape is looked at.
@@ -65,7 +68,8 @@ def run(
     rng = np.random.default_rng([seed, 9])
     campaign = (world.units["campaign"].rank("dense").to_numpy() - 1).astype(np.int64)
     level = np.exp(0.2 * rng.standard_normal())
-    told: list[tuple[int, int, dict]] = []
+    dithered = np.exp(dither * rng.standard_normal((-(-len(world.hours) // DAY), world.n_units, DAY)))
+    told: list[tuple[int, str, str, dict[str, Band]]] = []
     nights: dict[int, Known] = {}
     final: list[tuple[str, int, int, Matured]] = []
     groups = Groups.from_units(world.units, (Scope.CAMPAIGN,))
@@ -79,17 +83,18 @@ def run(
                 if upto > 0:
                     final.append((when, h, upto, model.matured(known, groups, until=world.hours[upto].start)))
         if h % DAY == 0:
-            hours = world.hours[h : h + DAY]
-            factor = world.expected.price[h : h + DAY] * np.exp(dither * rng.standard_normal((world.n_units, DAY)))
-            plan = world.start_bids[:, None] * level * factor
+            plan = _plan(world, h, level, dithered)
         if h % DAY == 0 and not only_final:
             nights[h] = store.at(hour)
             if h >= 2 * DAY:  # as the night does it: of the day that ended a day ago
                 tried = challenge(model, nights[h - 2 * DAY], nights[h], world.hours[h - 2 * DAY : h - DAY], None)
                 found["night"].append((tried.coverage or 0.0, float(tried.bands)))
-            outlook = model.outlook(store.at(hour), hours)
-            for kind, group in (("account", None), ("campaign", campaign)):
-                told.append((h, kind, ahead(outlook, plan, group)))
+            for when, at in (("", h), (", third day ahead", h + LATER * DAY)):
+                if at < world.n_hours:
+                    outlook = model.outlook(nights[h], world.hours[at : at + DAY])
+                    bids = _plan(world, at, level, dithered)
+                    for kind, group in (("account", None), ("campaign", campaign)):
+                        told.append((at, kind, when, ahead(outlook, bids, group)))
         looked = landscape and h % DAY in LOOKS
         if looked:
             table = model.outlook(store.at(hour), [hour]).at(0)
@@ -108,7 +113,7 @@ def run(
     platform.run_out()
     for key, values in _final(world, platform, groups, final).items():
         found[key] += values
-    for h, kind, bands in told:
+    for h, kind, when, bands in told:
         for figure in FIGURES:
             total = getattr(platform.ledger, figure)[:, h : h + DAY].sum(1)
             seen = total.sum()[None] if kind == "account" else np.bincount(campaign, total)
@@ -116,9 +121,15 @@ def run(
             inside = (seen >= band.low) & (seen <= band.high)
             for k in range(seen.size):
                 miss = (seen[k] / max(band.mean[k], 1e-12) - 1) / max(band.cv[k], 1e-12)
-                found[f"{kind} {figure}"].append((float(inside[k]), float(miss)))
-                found[f"{kind} {figure} day {h // DAY}"].append((float(inside[k]), float(miss)))
+                found[f"{kind} {figure}{when}"].append((float(inside[k]), float(miss)))
+                found[f"{kind} {figure} day {h // DAY}{when}"].append((float(inside[k]), float(miss)))
     return found
+
+
+def _plan(world: SimWorld, h: int, level: float, dithered: Floats) -> Floats:
+    """(n_units, 24) bids of the day that begins at hour h."""
+    hours = slice(h, h + DAY)
+    return world.start_bids[:, None] * level * world.expected.price[hours] * dithered[h // DAY][:, : world.n_hours - h]
 
 
 def _final(

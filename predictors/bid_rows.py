@@ -77,6 +77,13 @@ class BidRows:
         """The rows with other medians."""
         return replace(self, log_median=log_median)
 
+    def with_law(self, median: float, spread: float, volume: float) -> "BidRows":
+        """The rows with another law of all units' forecasts: what is added to logarithms of median, spread and volume."""
+        return replace(
+            self, log_median=self.log_median + median, spread=self.spread * np.exp(spread),
+            per_hour=self.per_hour * np.exp(volume),
+        )  # fmt: skip
+
     def some(self, chosen: Ints) -> tuple["BidRows", Ints]:
         """Some of the rows, with their units and hours alone, and (n_hours,) which hours those are."""
         units, unit = np.unique(self.unit[chosen], return_inverse=True)

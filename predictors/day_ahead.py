@@ -8,7 +8,7 @@ The variance of a group's total has three parts, all relative to its mean:
 
 The market's share of the error moves all hours of a day together. A gamma law with that mean and variance gives the
 band; where so few clicks or orders are due that there may be none, a share of its own lies at 0 (`few_band`).
-`SCALE` widens or narrows it by what held in the back-test (`benchmarks/bands.py`; figures in docs/predictors.md).
+The back-test (`benchmarks/bands.py`; figures in docs/predictors.md) found nothing that `SCALE` would have to widen or narrow.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from predictors.shrinkage import gamma_band, gamma_quantile
 from predictors.sums import summed
 
 FIGURES = ("spend", "clicks", "orders", "gmv")
-#: Factor on the relative standard error of each figure, from the back-test.
-SCALE = {"spend": 1.18, "clicks": 1.12, "orders": 1.05, "gmv": 1.06}
+#: Factor on the relative standard error of each figure; 1 = as derived.
+SCALE: dict[str, float] = dict.fromkeys(FIGURES, 1.0)
 #: Relative sd of a unit's clicks in an hour beyond counting, of single prices, and of single orders' values.
 HOUR_SD, PRICE_SD, BASKET_SD = 0.3, 0.4, 0.3
 #: Relative sd that the market's ways of the day add to what its price is known by: rivals come and go.

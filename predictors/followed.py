@@ -7,9 +7,11 @@ from scipy.special import ndtr
 from domain.errors import InsufficientHistory
 from domain.outlook import Auction
 from domain.tables import Floats, Ints, Known
+from predictors.absorbed import absorbed
 from predictors.bid_rows import BidRows, Told
+from predictors.daily_dip import HOURS_OF_DAY, dip_shape
 from predictors.elasticity import FIRST_PRICE_SD, PRIOR_SD, elasticity_of
-from predictors.evidence import Evidence
+from predictors.evidence import Evidence, HourFactors
 from predictors.landscape import Landscape, mean_price
 from predictors.paid_prices import cdf
 from predictors.payment import PAYMENTS, learn_payment
@@ -35,17 +37,22 @@ def followed(
         rows = _with_median(rows, live)
         price_sd = 2 * settings.prior_price_sd
         notes.append("no market price is forecast: it is taken from bids, and learned from prices paid")
-    median = np.exp(rows.log_median) if priors.price_median is None else priors.price_median
-    spread = rows.spread
     n_past = past.size
     gap = now_at - int(past[-1]) - 1 if n_past else 0  # hours between the last row and the hour that is decided
-    last = int(ahead.max() - now_at)
+    n_ahead = gap + int(ahead.max() - now_at) + 1
+    shape = _day_shape(factors, int(past[0]) if n_past else now_at, n_past + n_ahead)
     factor, pays = 1.0, 0.0
     if auction is Auction.FIRST_PRICE:  # who pays the bid learns nothing of the market from prices paid
-        level = _follow_won(rows, gap + last + 1, price_sd)
+        level = _follow_won(rows, n_ahead, price_sd, shape)
     else:
-        factor, pays = (float(x) for x in learn_payment(rows, price_sd) @ PAYMENTS)
-        level = follow_price(rows, gap + last + 1, price_sd, factor, pays)
+        laws = np.zeros((len(PAYMENTS), 3))
+        if priors.price_median is not None and n:  # a forecast of prices took clicks for second-price ones
+            laws = absorbed(float(np.median(rows.spread)), PAYMENTS)
+        chance = learn_payment(rows, price_sd, laws)
+        factor, pays = (float(x) for x in chance @ PAYMENTS)
+        rows = rows.with_law(*(chance @ laws))
+        level = follow_price(rows, n_ahead, price_sd, factor, pays, shape)
+    median, spread = np.exp(rows.log_median), rows.spread
     when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
     middle = rows.log_median + level.offset
@@ -56,7 +63,7 @@ def followed(
     spread = spread / steeper
     due = np.empty(rows.unit.size, rows.kind)
     low, high = _due(rows.unit, rows.hour, rows.bid, middle, market, spread, rows.traffic, due)
-    per_hour, traffic_sd = priors.clicks_per_hour, settings.prior_traffic_sd
+    per_hour, traffic_sd = None if priors.clicks_per_hour is None else rows.per_hour, settings.prior_traffic_sd
     clicks = float(rows.clicks.sum())
     if per_hour is None:
         total = float(due.sum())
@@ -139,11 +146,17 @@ def _with_median(rows: BidRows, live: Floats) -> BidRows:
     return rows.with_median(np.where(times > 0, mean, usual))
 
 
-def _follow_won(rows: BidRows, n_ahead: int, price_sd: float) -> PriceLevel:
+def _day_shape(factors: HourFactors, first: int, n_hours: int) -> Floats:
+    """(n_hours,) how prices fall in the course of the days that hours from position `first` on lie in."""
+    hour_of_day = factors.hour_of_week % HOURS_OF_DAY
+    return dip_shape(factors.traffic, hour_of_day)[hour_of_day[first : first + n_hours]]
+
+
+def _follow_won(rows: BidRows, n_ahead: int, price_sd: float, shape: Floats) -> PriceLevel:
     coming = rows.coming if np.isfinite(rows.per_hour).all() else rows.traffic[rows.hour]
     return follow_won(
         rows.unit, rows.hour, rows.clicks, rows.bid, coming, rows.log_price, rows.spread[rows.unit],
-        rows.n_units, rows.n_hours, n_ahead, price_sd,
+        rows.n_units, rows.n_hours, n_ahead, price_sd, shape,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ the clicks, and the next rival's bid lies nearer to one's own. Two numbers descr
 
 Pages of 2 to 4 slots with 5 to 13 rivals are met within 3 %, by factors of 1 to 1.2 and an omega that is larger the more
 a lower slot still brings. Dear clicks can mean a dear market just as well. So for each payment levels and offsets of the
-market price are fitted anew, and four things are weighed: what prices paid still miss, how far the first levels lie from
+market price are fitted anew, around the forecast as it stands once what it absorbed of that payment is taken out, and four things are weighed: what prices paid still miss, how far the first levels lie from
 the forecast, and how clicks go with bids over the units and, where bids moved, within them; a market price too high makes
 both too steep. Payments are tried from a few places on, and further where they do nearly as well as the best.
 """
@@ -43,20 +43,26 @@ ELASTICITY_SD = 0.05
 _VOLUME_SD, _COMMON_VOLUME_SD = 0.25, 0.25
 
 
-def learn_payment(rows: BidRows, unit_sd: float) -> Floats:
+def learn_payment(rows: BidRows, unit_sd: float, absorbed: Floats | None = None) -> Floats:
     """(n_payments,) chance of each of `PAYMENTS`, from prices paid and clicks won at known bids.
 
-    `unit_sd` is the prior spread of the offsets of units' market prices.
+    Parameters
+    ----------
+    unit_sd
+        Prior spread of the offsets of units' market prices.
+    absorbed
+        (n_payments, 3) what forecasts have absorbed of each payment: see `absorbed`; ``None`` = nothing.
     """
     some, hours = rows.some(_telling(rows))
     won = np.flatnonzero((some.clicks >= 1) & (some.spend > 0))
     if won.size < 20:
         return _PRIOR / _PRIOR.sum()
+    laws = np.zeros((len(_GRID), 3)) if absorbed is None else absorbed
     fit = np.full(len(_GRID), -np.inf)
     waiting = [_GRID.index(start) for start in _STARTS]
     while waiting:
         for k in waiting:
-            fit[k] = np.log(_PRIOR[k]) + _fit(some, hours, won, rows.n_units, unit_sd, *PAYMENTS[k])
+            fit[k] = np.log(_PRIOR[k]) + _fit(some.with_law(*laws[k]), hours, won, rows.n_units, unit_sd, *PAYMENTS[k])
         good = {_GRID[k] for k in np.flatnonzero(fit >= fit.max() - _WITHIN)}
         waiting = [
             k for k, (i, j) in enumerate(_GRID) if fit[k] == -np.inf and any((i - a, j - b) in _STEPS for a, b in good)

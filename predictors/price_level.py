@@ -19,6 +19,7 @@ from numba import njit
 
 from domain.tables import Floats
 from predictors.bid_rows import BidRows
+from predictors.daily_dip import learn_dip
 from predictors.paid_prices import observe, separate
 
 #: Grid of (persistence of the AR part, its hourly sd, hourly sd of the slow part).
@@ -60,7 +61,9 @@ class PriceLevel:
     dispersion: float
 
 
-def follow_price(rows: BidRows, n_ahead: int, unit_sd: float, factor: float = 1.0, pays: float = 0.0) -> PriceLevel:
+def follow_price(
+    rows: BidRows, n_ahead: int, unit_sd: float, factor: float = 1.0, pays: float = 0.0, shape: Floats | None = None
+) -> PriceLevel:
     """Level and offsets from rows of hours.
 
     Parameters
@@ -71,6 +74,8 @@ def follow_price(rows: BidRows, n_ahead: int, unit_sd: float, factor: float = 1.
         Prior spread of the offsets, learned from then on.
     factor, pays
         What a click costs over its law, and part of the price that is the bid itself; see `learn_payment`.
+    shape
+        (n_past + n_ahead,) how prices fall in the course of the hours' days: see `daily_dip`; ``None`` = they do not.
     """
     seen_rows = observe(rows, factor, pays)
     level, offset, offset_var, weight_hour, variance, dispersion = separate(
@@ -78,15 +83,13 @@ def follow_price(rows: BidRows, n_ahead: int, unit_sd: float, factor: float = 1.
     )
     seen = weight_hour > 0
     noise = np.where(seen, dispersion / np.maximum(weight_hour, 1e-12), np.inf)
-    ahead, ahead_var, _, _ = _filter(level, noise, n_ahead, _GRID)
+    ahead, ahead_sd = follow_level(level, noise, n_ahead, shape)
     past = np.where(seen, level, 0.0)
     _carry(past, seen)
-    return PriceLevel(
-        past, ahead, np.sqrt(ahead_var), offset, np.sqrt(offset_var), float(np.sqrt(variance)), float(dispersion)
-    )
+    return PriceLevel(past, ahead, ahead_sd, offset, np.sqrt(offset_var), float(np.sqrt(variance)), float(dispersion))
 
 
-def follow_level(level: Floats, noise: Floats, n_ahead: int) -> tuple[Floats, Floats]:
+def follow_level(level: Floats, noise: Floats, n_ahead: int, shape: Floats | None = None) -> tuple[Floats, Floats]:
     """Forecast of a level that wanders, and its error: (n_ahead,) each.
 
     Parameters
@@ -95,9 +98,19 @@ def follow_level(level: Floats, noise: Floats, n_ahead: int) -> tuple[Floats, Fl
         (n_past,) logarithm of what was seen over what was forecast, and its error variance; infinite where nothing was.
     n_ahead
         Steps to forecast, the first being the one after the last seen.
+    shape
+        (n_past + n_ahead,) shape of a day's dip of prices, as in `follow_price`.
     """
-    ahead, variance, _, _ = _filter(level, noise, n_ahead, _GRID)
-    return ahead, np.sqrt(variance)
+    if shape is None:
+        ahead, variance, _, _ = _filter(level, noise, n_ahead, _GRID)
+        return ahead, np.sqrt(variance)
+    n_past = level.size
+    dip, dip_sd = learn_dip(level, noise, shape[:n_past])
+    ahead, variance, _, _ = _filter(level - dip * shape[:n_past], noise, n_ahead, _GRID)
+    coming = shape[n_past:]
+    # the last hours told the level at their place of the day: what is wrong of the dip enters by the way from there
+    way = coming - float(shape[max(n_past - 6, 0) : n_past].mean()) if n_past else coming
+    return ahead + dip * coming, np.sqrt(variance + (dip_sd * way) ** 2)
 
 
 def smooth_level(level: Floats, noise: Floats) -> Floats:

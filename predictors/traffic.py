@@ -26,7 +26,8 @@ from predictors.traffic_passes import of_days, of_units, tally
 #: Prior relative sd of a day's factor and of unit-days, and how many observations the prior is worth.
 DAY_SD, DAY_WORTH = 0.2, 3.0
 CELL_SD = 0.1
-LEVEL_SD = 0.15
+#: Prior relative error of the forecast's level, that all days and units share.
+LEVEL_SD = 0.12
 #: The same where prices paid do not place the market: clicks answer twofold to what its price may be off by.
 UNPLACED_LEVEL_SD = 0.4
 
@@ -97,7 +98,8 @@ def learn_traffic(
     got, forecast, squares, n_rows = cells_of(*rows, n_days)
     if not n_rows.any():
         flat = np.ones(n_units)
-        return Traffic(flat, flat * unit_sd, flat, np.hypot(DAY_SD, level_sd), 1.0, level_sd, 0.3, unit_sd)
+        any_day = float(np.hypot(DAY_SD, level_sd))
+        return Traffic(flat, flat * unit_sd, flat, any_day, 1.0, any_day, 0.3, unit_sd)
     hours_of_day = np.maximum(n_rows / max(n_units, 1), 1.0)
     got_day = got.sum(0)
 
@@ -105,7 +107,7 @@ def learn_traffic(
     unit_var, cell_var, hour_var, day_var, shock_var = unit_sd**2, CELL_SD**2, 0.1, DAY_SD**2, 0.005
     level = 1.0
     days = np.ones(n_days)
-    day_error = np.full(n_days, day_var)
+    credibility = np.zeros(n_days)
     unit_error = np.full(n_units, unit_var)
     seen_day = forecast.sum(0) > 0
     for turn in range(5):
@@ -115,12 +117,13 @@ def learn_traffic(
         noise = 1 / total + hour_var * square / total**2 + shock_var / hours_of_day
         ratio = got_day / total
         precision = np.where(seen_day, 1 / (day_var + noise), 0.0)
-        level = float(((precision * ratio).sum() + level_sd**-2) / (precision.sum() + level_sd**-2))
+        level_error = 1 / (float(precision.sum()) + level_sd**-2)
+        level = (float((precision * ratio).sum()) + level_sd**-2) * level_error
         relative = ratio / level - 1
-        credibility = day_var / (day_var + noise)
-        days = np.where(seen_day, level * (1 + credibility * relative), level)
-        day_error = day_var * (1 - credibility)
-        spread = ((credibility * relative) ** 2 + day_error)[seen_day]
+        credibility = np.where(seen_day, day_var / (day_var + noise), 0.0)
+        days = level * (1 + credibility * relative)
+        # what the level took of a day's error is not known either
+        spread = ((credibility * relative) ** 2 + day_var * (1 - credibility) + credibility**2 * level_error)[seen_day]
         day_var = float((spread.sum() + DAY_WORTH * DAY_SD**2) / (seen_day.sum() + DAY_WORTH))
         # units: lasting factor, from residuals of days with expected-count variances; then unit-days
         squares_of_units, squares_of_cells, n_known = of_units(
@@ -141,11 +144,12 @@ def learn_traffic(
     now = today - first
     cells_today = cells[:, now] if 0 <= now < n_days else np.zeros(n_units)
     level_error = 1 / (float(np.where(seen_day, 1 / (day_var + 1e-4), 0.0).sum()) + level_sd**-2)
+    open_part = 1 - float(credibility[now]) if 0 <= now < n_days else 1.0  # what today's hours have not told
     return Traffic(
         unit=units,
         unit_sd=np.sqrt(unit_error) / units,
         today=days[now] * (1 + cells_today) if 0 <= now < n_days else np.full(n_units, level),
-        today_sd=float(np.sqrt(day_error[now] if 0 <= now < n_days else day_var + level_error)),
+        today_sd=float(np.sqrt(day_var * open_part + level_error * open_part**2)),
         later=level,
         later_sd=float(np.sqrt(day_var + level_error)),
         hour_sd=float(np.sqrt(hour_var)),

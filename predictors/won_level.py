@@ -37,6 +37,7 @@ def follow_won(
     n_past: int,
     n_ahead: int,
     unit_sd: float,
+    shape: Floats | None = None,
 ) -> PriceLevel:
     """Level of the market price from clicks won at known bids; offsets of units are 0, with error `unit_sd`.
 
@@ -48,6 +49,8 @@ def follow_won(
         (n_rows,) clicks of an unbeatable bid according to the forecast; any common scale will do.
     log_price, spread
         (n_rows,) log of the forecast median price of the row's unit and hour, and its log-sd.
+    shape
+        (n_past + n_ahead,) how prices fall in the course of a day, as in `follow_price`.
     """
     level, told = np.zeros(n_past), np.zeros(n_past)
     noise = np.full(n_past, np.inf)
@@ -84,6 +87,6 @@ def follow_won(
             noise = np.where(precision > 1e-6, 1 / np.maximum(precision, 1e-6), np.inf)
             told = level + step
             level = level + np.clip(smooth_level(told, noise) - level, -STEP, STEP)
-    ahead, ahead_sd = follow_level(told, noise, n_ahead)
+    ahead, ahead_sd = follow_level(told, noise, n_ahead, shape)
     nothing = np.zeros(n_units)
     return PriceLevel(level, ahead, ahead_sd, nothing, np.full(n_units, unit_sd), unit_sd, 1.0)

@@ -88,3 +88,29 @@ def test_what_single_units_would_spend_at_other_bids_is_known(run):
                 curves.response(factor * bids[:, None])[1][:, 0],
             )
             assert np.median(np.abs(there[0] / here[0] / (there[1] / here[1]) - 1)) < 0.05, (h, factor)
+
+
+def test_slots_do_not_make_the_forecast_promise_clicks_that_are_not_there():
+    """Clicks of the second day, told at its midnight, against those that come, where days have no luck of their own."""
+    scenario = load_scenario("ordinary-week")
+    units, prior = (
+        replace(scenario.units, count=40),
+        replace(scenario.prior, traffic_error_day=0.0, traffic_error_unit=0.0),
+    )
+    misses = []
+    for seed in range(110, 114):
+        world = make_world(replace(scenario, units=units, prior=prior), seed)
+        platform = make_platform(world)
+        store = MemoryStore(world.account, world.units, world.priors)
+        rng = np.random.default_rng(seed)
+        bids = world.start_bids[:, None] * np.exp(0.1 * rng.standard_normal((world.n_units, 48)))
+        for h, hour in enumerate(world.hours[:48]):
+            reports = platform.read_reports(Window(world.hours[0].start, hour.end))
+            store.append(reports, platform.live_bids(), hour.start)
+            if h == 24:
+                outlook = SteadyModel(calendar=world.calendar).outlook(store.at(hour), world.hours[24:48])
+            platform.put(bids[:, h], rules=False)
+            platform.advance(hour)
+        expected = sum(outlook.at(k).expected(bids[:, 24 + k])["clicks"].sum() for k in range(24))
+        misses.append(np.log(expected / platform.ledger.clicks[:, 24:48].sum()))
+    assert abs(np.mean(misses)) < 0.07, misses

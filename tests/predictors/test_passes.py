@@ -139,10 +139,11 @@ def _plain_traffic(told: BidRows, day, won, n_days: int, unit_sd: float):
         total = np.maximum((forecast * units[:, None] * (1 + cells)).sum(0), 1e-12)
         noise = 1 / total + hour_var * (squares * units[:, None] ** 2).sum(0) / total**2 + shock_var / rows_of_day
         ratio, precision = got.sum(0) / total, np.where(seen, 1 / (day_var + noise), 0.0)
-        level = ((precision * ratio).sum() + LEVEL_SD**-2) / (precision.sum() + LEVEL_SD**-2)
+        doubt = 1 / (precision.sum() + LEVEL_SD**-2)
+        level = ((precision * ratio).sum() + LEVEL_SD**-2) * doubt
         trust = day_var / (day_var + noise)
         days = np.where(seen, level * (1 + trust * (ratio / level - 1)), level)
-        spread = ((trust * (ratio / level - 1)) ** 2 + day_var * (1 - trust))[seen]
+        spread = ((trust * (ratio / level - 1)) ** 2 + day_var * (1 - trust) + trust**2 * doubt)[seen]
         day_var = (spread.sum() + DAY_WORTH * DAY_SD**2) / (seen.sum() + DAY_WORTH)
         expected = forecast * days
         known = expected > 1e-6

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictors.profile import WeekProfile
-from predictors.traffic import daily_volume, learn_traffic
+from predictors.traffic import DAY_SD, daily_volume, learn_traffic
 
 DAY = np.arange(144) // 24
 
@@ -60,12 +60,38 @@ def test_a_forecast_that_nobody_vouches_for_is_corrected_within_a_day():
     assert np.mean(found[0.15]) > 0.84
 
 
+def test_a_day_that_has_not_begun_is_as_uncertain_as_any_day_to_come():
+    """Whoever decides at midnight knows of the day what is known of tomorrow; its hours tell it then."""
+    unit, hour, clicks, due, *_ = rows(2, 54)
+    midnight, later = (
+        learn_traffic(unit[k], hour[k], DAY[: hour[k].max() + 1], clicks[k], due[k], np.ones(150), 2, 0.25)
+        for k in (hour < 48, hour < 54)
+    )
+    assert midnight.today_sd == pytest.approx(midnight.later_sd)
+    assert later.today_sd < 0.5 * midnight.today_sd < 0.6 * later.later_sd
+
+
+def test_stated_errors_of_days_to_come_are_those_that_days_have():
+    """Over many accounts: days that differ by a fifth, forecasts right on the whole; two days seen, the third is told."""
+    misses, stated = [], []
+    for seed in range(60):
+        unit, hour, clicks, due, unit_error, day_error = rows(seed, 48, n=40)
+        found = learn_traffic(unit, hour, DAY[:48], clicks, due, np.ones(40), 2, 0.25)
+        size = due[hour == 0]
+        third = np.average(unit_error, weights=size) * day_error[2]
+        misses.append(third / np.average(found.unit * found.later, weights=size) - 1)
+        stated.append(found.later_sd)
+    assert np.sqrt(np.mean(np.square(misses))) == pytest.approx(np.sqrt(np.mean(np.square(stated))), rel=0.2)
+
+
 def test_without_rows_the_forecast_stands_with_its_error():
     none, nothing = np.zeros(0, np.int64), np.zeros(0)
     found = learn_traffic(none, none, none, nothing, nothing, np.ones(4), 0, 0.25)
     assert np.allclose(found.unit * found.today, 1.0)
     assert np.allclose(found.unit_sd, 0.25)
-    assert learn_traffic(none, none, none, nothing, nothing, np.ones(4), 0, 0.25, 0.4).later_sd == pytest.approx(0.4)
+    wide = learn_traffic(none, none, none, nothing, nothing, np.ones(4), 0, 0.25, 0.4)
+    # a day to come has the error of the level, and luck of its own
+    assert wide.later_sd == wide.today_sd == pytest.approx(np.hypot(0.4, DAY_SD))
 
 
 def test_daily_rows_count_days_without_delivery_as_zeros():
