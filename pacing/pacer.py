@@ -18,9 +18,9 @@ from domain.groups import Groups
 from domain.outlook import Outlook
 from domain.phases import PromotionCalendar
 from domain.plans import RowReport, SpendTargets
-from domain.problem import Solution, Status
+from domain.problem import Certificate, Solution, Status
 from domain.protocols import Solver
-from domain.tables import Floats, Known
+from domain.tables import Bools, Floats, Known
 from pacing.exploration import Exploration
 from pacing.hedge import Answer, cases, hedged
 from pacing.horizon import HorizonProgram, PlacedRow, build, uncovered
@@ -64,19 +64,19 @@ class RecedingHorizon:
     ) -> SpendTargets:
         """Prices and spend aims for the hour of `known`; raises `OptimizationError` where nothing solved."""
         ledger = Ledger(known, outlook, groups)
-        program, solution, own = self._solve(outlook, goals, calendar, groups, ledger)
-        answers, attempts = [own], list(solution.attempts)
+        plain, own = self._solve(outlook, goals, calendar, groups, ledger)
+        answers, attempts = [own], list(plain.attempts)
         for case in cases(outlook) if self.hedge else ():
             try:
-                answers.append(self._solve(case, goals, calendar, groups, ledger)[2])
+                answers.append(self._solve(case, goals, calendar, groups, ledger)[1])
             except OptimizationError as error:
                 attempts.append(str(error))  # the forecast's own answer is there: one case fewer
         told = hedged(answers)
         theta, offset, spend = told.theta.copy(), told.offset, told.spend
-        ceiling = _ceilings(program, groups)
+        ceiling = _ceilings(plain, groups)
         theta[(ceiling <= 0)[groups.leaf]] = np.inf
         trim = self._trim(known, goals, ledger)
-        reason = _reason(solution.status, program, solution, trim, _moved(own, told))
+        reason = _reason(plain, trim, _moved(own, told))
         theta = theta * trim
         if self.exploration is not None:
             learning = self.exploration.plan(outlook, theta, float(spend.sum()))
@@ -90,9 +90,9 @@ class RecedingHorizon:
             ceiling=ceiling,
             theta=theta,
             offset=offset,
-            status=solution.status,
-            rows=_reports(program, solution),
-            certificate=solution.certificate,
+            status=plain.status,
+            rows=_reports(plain),
+            certificate=plain.certificate,
             reason=reason,
             trim=trim,
             attempts=tuple(attempts),
@@ -105,8 +105,8 @@ class RecedingHorizon:
         calendar: PromotionCalendar,
         groups: Groups,
         ledger: Ledger,
-    ) -> tuple[HorizonProgram, Solution, Answer]:
-        """The program of the rest under one forecast, its solution, and what that asks of the present hour."""
+    ) -> "tuple[_Solved, Answer]":
+        """What the program of the rest under one forecast came to, and what that asks of the present hour."""
         tz = ledger.known.account.tz
         program = build(outlook, goals, calendar, groups, ledger, tz, self.least_return, self.carry_over)
         solution = self.solver.solve(program.problem)
@@ -116,7 +116,7 @@ class RecedingHorizon:
         spend = solution.spend.reshape(n, bins)[:, program.now_bin] * program.now_share
         free = uncovered(goals.targets, groups)
         theta = np.where(free, np.maximum(theta, self.least_return), theta)
-        return program, solution, Answer(float(outlook.price[0]), theta, offset, spend)
+        return _Solved.of(program, solution), Answer(float(outlook.price[0]), theta, offset, spend)
 
     def _trim(self, known: Known, goals: Goals, ledger: Ledger) -> float:
         if self.trim is None or not known.planned.height:
@@ -126,6 +126,26 @@ class RecedingHorizon:
         budgets = [t for t in goals.of(TargetKind.BUDGET) if t.scope is Scope.ACCOUNT]
         used = float(ledger.since(budgets[0].since).spend[0]) / budgets[0].value if budgets else 1.0
         return self.trim.factor(planned[last].tolist(), known.spend_in(starts[last]).tolist(), used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """What is told of a program and its solution; their tables, a gigabyte in wide accounts, are not kept."""
+
+    rows: tuple[PlacedRow, ...]
+    notes: tuple[str, ...]
+    status: Status
+    row_binds: Bools
+    multipliers: Floats
+    certificate: Certificate
+    attempts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, program: HorizonProgram, solution: Solution) -> "_Solved":
+        return cls(
+            program.rows, program.notes, solution.status, solution.row_binds, solution.multipliers,
+            solution.certificate, solution.attempts,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +189,10 @@ class MirrorFallback:
         )
 
 
-def _ceilings(program: HorizonProgram, groups: Groups) -> Floats:
+def _ceilings(solved: _Solved, groups: Groups) -> Floats:
     """(n_groups,) money left under budget rows that cover the present hour; ``inf`` where there is none."""
     ceiling = np.full(len(groups.names), np.inf)
-    for row in program.rows:
+    for row in solved.rows:
         if row.target.kind is TargetKind.BUDGET and not (row.start is None and row.target.period.value == "day"):
             ceiling[row.group] = min(ceiling[row.group], row.right)
     for g in range(1, len(groups.names)):
@@ -180,11 +200,11 @@ def _ceilings(program: HorizonProgram, groups: Groups) -> Floats:
     return ceiling
 
 
-def _reports(program: HorizonProgram, solution: Solution) -> tuple[RowReport, ...]:
+def _reports(solved: _Solved) -> tuple[RowReport, ...]:
     """Each target once: rows of coming days of the same target are folded into the present one."""
     found: dict[Target, RowReport] = {}
-    for k, row in enumerate(program.rows):
-        binds, price = bool(solution.row_binds[k]), float(solution.multipliers[k])
+    for k, row in enumerate(solved.rows):
+        binds, price = bool(solved.row_binds[k]), float(solved.multipliers[k])
         if row.target in found:
             continue
         found[row.target] = RowReport(
@@ -196,7 +216,7 @@ def _reports(program: HorizonProgram, solution: Solution) -> tuple[RowReport, ..
             right=row.right,
             binds=binds,
             shadow_price=price,
-            words=_words(row, binds, price, solution.status),
+            words=_words(row, binds, price, solved.status),
         )
     return tuple(found.values())
 
@@ -222,7 +242,7 @@ def _moved(own: Answer, told: Answer) -> float:
     return float(np.log(told.theta[priced] / own.theta[priced]).mean()) if priced.any() else 0.0
 
 
-def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: float, moved: float) -> str:
+def _reason(solved: _Solved, trim: float, moved: float) -> str:
     texts = {
         Status.SLACK: "no target binds: a click is bought up to what it is worth",
         Status.BUDGET_BINDS: "the budget sets the price of money",
@@ -233,14 +253,14 @@ def _reason(status: Status, program: HorizonProgram, solution: Solution, trim: f
         Status.STARVED: "the targets leave next to nothing to buy",
         Status.UNREACHABLE: "the targets cannot be met; this violates them least",
     }
-    parts = [texts[status]]
-    if status in (Status.STARVED, Status.UNREACHABLE) and solution.certificate.words:
-        parts.append(solution.certificate.words)
+    parts = [texts[solved.status]]
+    if solved.status in (Status.STARVED, Status.UNREACHABLE) and solved.certificate.words:
+        parts.append(solved.certificate.words)
     if abs(moved) > 0.01:
         parts.append(
             f"price {'raised' if moved > 0 else 'lowered'} by {abs(math.expm1(moved)):.0%} as the forecast may err"
         )
     if abs(trim - 1.0) > 0.005:
         parts.append(f"price {'raised' if trim > 1 else 'lowered'} by {abs(trim - 1):.1%} because spend left its plan")
-    parts.extend(program.notes)
+    parts.extend(solved.notes)
     return "; ".join(parts)
