@@ -1,12 +1,14 @@
 """Times one hour of the loop by its parts: rows read, outlook, prices of money, bids, review, bids written.
 
     python -m benchmarks.loop --units 10000 --json out.json
-    python -m benchmarks.loop --units 1000000 --hours-ahead 24
+    python -m benchmarks.loop --units 1000000 --hours-ahead 24 --changed 100000
 
 The unit of work is the decision of one hour of a promotion that runs since 48 hours: units of heavy-tailed traffic in
 campaigns of a hundred, a budget and an ROI target on the account. Every unit has a row for each of the last hours in
 which anybody looked at it, `--rows-per-unit` in the mean. Rows are read from a Parquet file and bids written to a CSV file.
-CPU seconds of this process, one thread, after one run that compiles; memory is the peak of the whole process.
+With `--changed` a second hour follows in which that many units have a new row: *update* is the outlook of that hour, all that
+is learned and all tables. CPU seconds of this process, one thread, after one run that compiles, of which *system* is what the
+operating system takes for memory; the lesser of `--repeats` runs. Memory is the peak of the whole process in the first hour.
 """
 
 # ruff: noqa: E402 - the thread limits must stand before the libraries load
@@ -48,6 +50,7 @@ class Market:
     def __init__(self, n_units: int, rows_per_unit: float, hours_ahead: int, seed: int = 1) -> None:
         rng = np.random.default_rng(seed)
         self.n = n_units
+        self.rows_per_unit = rows_per_unit
         self.hour = START.plus(PASSED)
         end = self.hour.plus(hours_ahead)
         whole = [START.plus(h) for h in range(PASSED + hours_ahead)]
@@ -83,30 +86,13 @@ class Market:
             price_median=median,
             price_spread=np.full(n_units, 0.65),
         )
+        self.starts = np.array([h.start.replace(tzinfo=None) for h in whole], "datetime64[us]")
+        self.truth = (value, cvr, median, size, bids, day)
         chosen = rng.random((PASSED, n_units)) < rows_per_unit / PASSED
         past, unit = np.nonzero(chosen)
-        clicks = rng.poisson(size[unit] * day[past] * 0.6 * PASSED / max(rows_per_unit, 1)).astype(np.float64)
-        orders = rng.binomial(clicks.astype(np.int64), cvr[unit]).astype(np.float64)
-        starts = np.array([h.start.replace(tzinfo=None) for h in whole], "datetime64[us]")
-        begun = pl.Series(starts[past]).dt.replace_time_zone("UTC")
-        self.rows = pl.DataFrame(
-            {
-                "unit": unit.astype(np.uint32),
-                "start_utc": begun,
-                "grain": pl.repeat("hour", unit.size, eager=True, dtype=PERFORMANCE["grain"]),
-                "hours": np.ones(unit.size),
-                "impressions": clicks + rng.poisson(clicks * 50),
-                "clicks": clicks,
-                "spend": clicks * median[unit] * 0.8,
-                "orders": orders,
-                "gmv": orders * value[unit],
-                "bid_cpc": bids[unit],
-                "learned_at": begun.dt.offset_by("1h"),
-            },
-            schema=dict(PERFORMANCE),
-        )
-        told = self.rows.filter(pl.col("orders") > 0)
-        self.arrivals = told.select("unit", "start_utc", "learned_at", "orders", "gmv").select(list(ARRIVALS))
+        del chosen
+        self.rows = self._rows(past, unit, rng)
+        self.arrivals = _arrivals(self.rows)
         self.live = BidTable(
             pl.DataFrame(
                 {
@@ -124,10 +110,67 @@ class Market:
         self.goals = Goals(targets=(Target(TargetKind.BUDGET, bought * (1 + 0.8 * share)), Target(TargetKind.ROI, 3.5)))
         self.ahead = [self.hour.plus(h) for h in range(hours_ahead)]
 
+    def _rows(self, past: np.ndarray, unit: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+        value, cvr, median, size, bids, day = self.truth
+        clicks = rng.poisson(size[unit] * day[past] * 0.6 * PASSED / max(self.rows_per_unit, 1)).astype(np.float64)
+        orders = rng.binomial(clicks.astype(np.int64), cvr[unit]).astype(np.float64)
+        begun = pl.Series(self.starts[past]).dt.replace_time_zone("UTC")
+        return pl.DataFrame(
+            {
+                "unit": unit.astype(np.uint32),
+                "start_utc": begun,
+                "grain": pl.repeat("hour", unit.size, eager=True, dtype=PERFORMANCE["grain"]),
+                "hours": np.ones(unit.size),
+                "impressions": clicks + rng.poisson(clicks * 50),
+                "clicks": clicks,
+                "spend": clicks * median[unit] * 0.8,
+                "orders": orders,
+                "gmv": orders * value[unit],
+                "bid_cpc": bids[unit],
+                "learned_at": begun.dt.offset_by("1h"),
+            },
+            schema=dict(PERFORMANCE),
+        )
+
+    def write(self, folder: Path) -> int:
+        """Write rows and arrivals, and forget them; gives how many rows there are."""
+        n = self.rows.height
+        self.rows.write_parquet(folder / "rows.parquet")
+        self.arrivals.write_parquet(folder / "arrivals.parquet")
+        self.rows, self.arrivals = self.rows.clear(), self.arrivals.clear()
+        return n
+
+    def pass_hour(self, changed: int, folder: Path, seed: int = 2) -> None:
+        """Write the rows of the hour that was decided, of some units, and go on to the next one."""
+        rng = np.random.default_rng(seed)
+        unit = np.sort(rng.choice(self.n, changed, replace=False))
+        rows = self._rows(np.full(changed, PASSED), unit, rng)
+        rows.write_parquet(folder / "rows-new.parquet")
+        _arrivals(rows).write_parquet(folder / "arrivals-new.parquet")
+        self.hour, self.ahead = self.ahead[1], self.ahead[1:]
+
+    def known(self, folder: Path) -> Known:
+        """What files tell."""
+        rows, arrivals = (_whole(pl.read_parquet(folder / f"{name}*.parquet")) for name in ("rows", "arrivals"))
+        account = Account("wide", "EUR", "UTC", "file")
+        return Known(account, self.hour, self.units, rows, arrivals, self.live, priors=self.priors)
+
+
+def _whole(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with each column in one stretch of memory, as those are that the warehouse has sorted."""
+    if frame.n_chunks() == 1:
+        return frame
+    return pl.DataFrame([frame.drop_in_place(name).rechunk() for name in frame.columns])
+
+
+def _arrivals(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("orders") > 0).select(list(ARRIVALS))
+
 
 def one_hour(market: Market, folder: Path) -> tuple[dict[str, float], dict[str, Any]]:
     """CPU seconds of each part, and what came out."""
     seconds: dict[str, float] = {}
+    system = resource.getrusage(resource.RUSAGE_SELF).ru_stime
 
     def timed(part: str, work: Callable[[], Any]) -> Any:
         begun = time.process_time()
@@ -135,14 +178,9 @@ def one_hour(market: Market, folder: Path) -> tuple[dict[str, float], dict[str, 
         seconds[part] = time.process_time() - begun
         return answer
 
-    def read() -> Known:
-        rows, arrivals = pl.read_parquet(folder / "rows.parquet"), pl.read_parquet(folder / "arrivals.parquet")
-        account = Account("wide", "EUR", "UTC", "file")
-        return Known(account, market.hour, market.units, rows, arrivals, market.live, priors=market.priors)
-
     limits = BidLimits(floor=0.02, cap=500.0)
     model = SteadyModel(calendar=market.calendar)
-    known = timed("read", read)
+    known = timed("read", lambda: market.known(folder))
     groups = timed("groups", lambda: Groups.from_units(known.units))
     outlook = timed("outlook", lambda: model.outlook(known, market.ahead))
     pacer = RecedingHorizon(AutoSolver())
@@ -153,6 +191,7 @@ def one_hour(market: Market, folder: Path) -> tuple[dict[str, float], dict[str, 
     edits = plan.units.filter(pl.col("action") == "set").select("unit_id", "bid_cpc")
     timed("write", lambda: edits.write_csv(folder / "bids.csv"))
     seconds["all"] = sum(seconds.values())
+    seconds["system"] = resource.getrusage(resource.RUSAGE_SELF).ru_stime - system
     proof = targets.certificate
     return seconds, {
         "status": targets.status.value,
@@ -162,37 +201,59 @@ def one_hour(market: Market, folder: Path) -> tuple[dict[str, float], dict[str, 
     }
 
 
+def update(market: Market, folder: Path) -> dict[str, float]:
+    """CPU seconds of an hour's outlook, and how much of that the operating system took."""
+    known, model = market.known(folder), SteadyModel(calendar=market.calendar)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    model.outlook(known, market.ahead)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    system = after.ru_stime - before.ru_stime
+    return {"update": after.ru_utime - before.ru_utime + system, "system": system}
+
+
+def peak_gib() -> float:
+    """Most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--units", type=int, default=10_000)
     parser.add_argument("--rows-per-unit", type=float, default=20.0)
     parser.add_argument("--hours-ahead", type=int, default=72)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--changed", type=int, default=0, help="units with a new row in a second hour; 0: no such hour")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if args.units < 10 or not 0 < args.rows_per_unit <= PASSED or args.hours_ahead < 1 or args.repeats < 1:
         parser.error(f"need --units >= 10, 0 < --rows-per-unit <= {PASSED}, --hours-ahead and --repeats >= 1")
+    if args.changed and (args.hours_ahead < 2 or not 0 < args.changed <= args.units):
+        parser.error("need --hours-ahead >= 2 and no more --changed than --units")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small = Market(200, args.rows_per_unit, args.hours_ahead)
-        small.rows.write_parquet(folder / "rows.parquet")
-        small.arrivals.write_parquet(folder / "arrivals.parquet")
+        small.write(folder)
         one_hour(small, folder)  # compiles
         market = Market(args.units, args.rows_per_unit, args.hours_ahead)
-        market.rows.write_parquet(folder / "rows.parquet")
-        market.arrivals.write_parquet(folder / "arrivals.parquet")
-        n_rows = market.rows.height
-        market.rows = market.rows.clear()
+        n_rows = market.write(folder)
         runs = [one_hour(market, folder) for _ in range(args.repeats)]
+        peak, later = peak_gib(), []
+        if args.changed:
+            market.pass_hour(args.changed, folder)
+            later = [update(market, folder) for _ in range(args.repeats)]
     seconds, answer = min(runs, key=lambda run: run[0]["all"])
     record = {
         "units": args.units,
         "rows": n_rows,
         "hours_ahead": args.hours_ahead,
         "cpu_seconds": {part: round(s, 4) for part, s in seconds.items()},
-        "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
+        "peak_gib": round(peak, 3),
         **answer,
     }
+    if later:
+        best = min(later, key=lambda run: run["update"])
+        record["changed_units"] = args.changed
+        record["update_cpu_seconds"] = {part: round(s, 4) for part, s in best.items()}
     text = json.dumps(record, indent=2)
     if args.json:
         args.json.write_text(text + "\n")
