@@ -26,7 +26,7 @@ class PredictorSettings:
     pooled_price_spread
         Standard deviation of the log market price where neither forecast nor bids tell it.
     prior_level_sd
-        Relative error that all conversion forecasts may share.
+        Relative error that all conversion forecasts may share: mostly less, now and then far more.
     prior_price_sd, prior_traffic_sd
         Relative errors of a unit's forecast market price and traffic, before they are learned.
     hourly_share_at_once, hourly_mean_lag_hours
@@ -44,7 +44,7 @@ class PredictorSettings:
     hourly_lookback_days: float = 14.0
     daily_half_life_days: float = 10.0
     pooled_price_spread: float = 0.6
-    prior_level_sd: float = 0.17
+    prior_level_sd: float = 0.15
     prior_price_sd: float = 0.30
     prior_traffic_sd: float = 0.25
     hourly_share_at_once: float = 0.45

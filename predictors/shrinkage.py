@@ -3,7 +3,7 @@
 Unit i has seen n_i events (orders, clicks) where E_i were due according to its forecast:
 
     n_i ~ Poisson(E_i exp(m_ij) r_i),   m_ij = alpha + beta_j x_i + gamma_j' h_i + u_campaign(i) + v_kin(i)
-    r_i ~ sum_j w_ij Gamma(shape k_j, mean 1),   k_j = 1 / s_j^2,   u_c ~ N(0, sd_c^2)
+    r_i ~ sum_j w_ij Gamma(shape k_j, mean 1),   k_j = 1 / s_j^2,   u_c ~ N(0, sd_c^2),   alpha ~ t_3
 
 x_i is the log forecast, less what units of the same category and match type are forecast in the mean where those tell
 forecasts apart, and h_i are hints, such as the log of market price and order value (rivals pay more for
@@ -92,7 +92,7 @@ def shrink(
     campaign
         (n_units,) position of the campaign, -1 for none.
     level_sd
-        Prior relative error of the account's level.
+        Prior relative error of the account's level: standard deviation of a Student's t of 3 degrees of freedom.
     level_due_cv
         Relative error that all ``due`` share (a delay law not yet known).
     hints

@@ -101,3 +101,18 @@ def test_no_evidence_leaves_the_forecast_with_a_wide_band():
     assert (found.own_cv > 0.3).all()
     assert miss(forecast * found.ratio, forecast) < 0.3
     assert np.isfinite(shrink(won * 0, won, forecast, campaign, 0.3).ratio).all()
+
+
+@pytest.mark.parametrize("orders", [100, 150])
+def test_a_small_surprise_of_few_orders_moves_the_level_little_and_a_large_one_is_followed(orders):
+    n, rate = 50, np.full(50, 0.03)
+    due = np.full(n, orders / n)
+    none = np.full(n, -1)
+
+    def share_followed(surprise):
+        found = shrink(due * (1 + surprise), due, rate, none, 0.15)
+        return np.log(found.level) / np.log1p(surprise)
+
+    assert share_followed(0.08) < orders / (orders + 0.15**-2) - 0.1  # what a normal prior of that spread would follow
+    assert share_followed(0.6) > orders / (orders + 0.15**-2)
+    assert share_followed(-0.45) > share_followed(-0.08) + 0.1
