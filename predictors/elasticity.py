@@ -51,10 +51,13 @@ def _answers(
     k = 0
     for r in range(unit.size):
         u, h = unit[r], hour[r]
+        most = traffic[h] * per_hour[u]
+        if most <= LEAST_DUE:
+            continue
         x = np.log(bid[r]) - middle[u] - market[h]
         z = x / spread[u]
         won = cdf(z)
-        expected = traffic[h] * won * per_hour[u]
+        expected = most * won
         if expected > LEAST_DUE:
             of_unit[k], of_hour[k], got[k], due[k], distance[k] = u, h, clicks[r], expected, x
             steep[k] = np.exp(-0.5 * z * z) / (2.5066282746310002 * max(won, 1e-12)) / spread[u]

@@ -165,8 +165,8 @@ def _due(unit, hour, bid, middle, market, spread, traffic, due):
     """Writes (n_rows,) ordinary hours' opportunities that bids win; gives (n_units,) the lowest and the highest bid."""
     low, high = np.full(middle.size, np.inf), np.zeros(middle.size)
     for r in range(unit.size):
-        u, h = unit[r], hour[r]
-        due[r] = traffic[h] * cdf((np.log(bid[r]) - middle[u] - market[h]) / spread[u])
-        low[u] = min(low[u], bid[r])
-        high[u] = max(high[u], bid[r])
+        u, h, offered = unit[r], hour[r], bid[r]
+        due[r] = traffic[h] * cdf((np.log(offered) - middle[u] - market[h]) / spread[u])
+        low[u] = min(low[u], offered)
+        high[u] = max(high[u], offered)
     return low, high

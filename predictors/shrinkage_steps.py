@@ -119,11 +119,13 @@ def _sweep(seen, due, case, fixed, odd, believe, doubt, weights, prior_weights, 
         fit = 0.0
         for j in range(n_parts):
             fit += likelihood[i, j] * now[j]
+        part = 1 / fit
         for j in range(n_parts):
             mean = mean_doubt if DOUBT[j] else mean_believe
-            share = likelihood[i, j] * now[j] / fit * k[j] / (k[j] + mean)
+            scale = 1 / (k[j] + mean)
+            share = likelihood[i, j] * now[j] * part * k[j] * scale
             # observed information; the negative binomial is concave in the log mean
-            bend = share * mean * (k[j] + seen[i]) / (k[j] + mean)
+            bend = share * mean * (k[j] + seen[i]) * scale
             if DOUBT[j]:
                 pull_doubt[i] += share * (seen[i] - mean)
                 curve_doubt[i] += bend
@@ -153,14 +155,14 @@ def _posterior(seen, due, case, fixed, odd, believe, doubt, weights):
             top = max(top, fit[j])
         whole, first, second, told = 0.0, 0.0, 0.0, 0.0
         for j in range(n_parts):
-            scale = factor_doubt if DOUBT[j] else factor_believe
-            shape, mean = k[j] + seen[i], due[i] * scale
-            share = np.exp(fit[j] - top)
-            factor = scale * shape / (k[j] + mean)
+            factor = factor_doubt if DOUBT[j] else factor_believe
+            shape, mean = k[j] + seen[i], due[i] * factor
+            share, scale = np.exp(fit[j] - top), 1 / (k[j] + mean)
+            factor *= scale
             whole += share
-            first += share * factor
-            second += share * factor**2 * (1 + 1 / shape)
-            told += share * mean * k[j] / (k[j] + mean)
+            first += share * factor * shape
+            second += share * factor * factor * shape * (shape + 1)
+            told += share * mean * k[j] * scale
         ratio[i] = first / whole
         own[i] = np.sqrt(max(second / whole / ratio[i] ** 2 - 1, 0.0))
         information += told / whole
