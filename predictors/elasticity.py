@@ -45,16 +45,20 @@ def elasticity_seen(
 
 @njit(cache=True)
 def _answers(
-    unit, hour, clicks, bid, middle, market, spread, traffic, per_hour, of_unit, of_hour, got, due, steep, distance
-):
-    """Writes rows of which enough is due: their clicks, what is due, the landscape's elasticity, and the bid's distance."""
+    unit, hour, clicks, bid, middle, market, spread, traffic, per_hour,
+    away, of_unit, of_hour, got, due, steep, distance,
+):  # fmt: skip
+    """Writes each bid's distance from the market price, and rows of which enough is due: clicks, what is due, the landscape's
+    elasticity, and that distance again.
+    """
     k = 0
     for r in range(unit.size):
         u, h = unit[r], hour[r]
+        x = np.log(bid[r]) - middle[u] - market[h]
+        away[r] = x
         most = traffic[h] * per_hour[u]
         if most <= LEAST_DUE:
             continue
-        x = np.log(bid[r]) - middle[u] - market[h]
         z = x / spread[u]
         won = cdf(z)
         expected = most * won
@@ -133,19 +137,24 @@ def _slope(unit, hour, clicks, mean, steep, x, n_units, n_hours):
     return squares, product
 
 
-def elasticity_of(rows: BidRows, middle: Floats, market: Floats, prior_sd: float) -> tuple[float, float]:
-    """As `elasticity_correction`; market prices are, as logarithms, `middle` of the unit and `market` of the hour."""
+def elasticity_of(rows: BidRows, middle: Floats, market: Floats, prior_sd: float) -> tuple[float, float, Floats]:
+    """As `elasticity_correction`, and (n_rows,) how far each bid lies from the market price, natural logarithm.
+
+    Market prices are, as logarithms, `middle` of the unit and `market` of the hour.
+    """
     per_hour = rows.per_hour if np.isfinite(rows.per_hour).all() else np.ones(rows.n_units)
     n = rows.unit.size
+    away = np.empty(n, rows.kind)
     at, told = [np.empty(n, np.int32) for _ in range(2)], [np.empty(n, rows.kind) for _ in range(4)]
     k = _answers(
         rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, rows.spread, rows.traffic, per_hour,
-        at[0], at[1], told[0], told[1], told[2], told[3],
+        away, at[0], at[1], told[0], told[1], told[2], told[3],
     )  # fmt: skip
     if k < LEAST_ROWS:
-        return _shrunk(0.0, 0.0, prior_sd)
+        return *_shrunk(0.0, 0.0, prior_sd), away
     clicks, due, steep, distance = (column[:k] for column in told)
-    return _shrunk(*_slope(at[0][:k], at[1][:k], clicks, due, steep, distance, rows.n_units, rows.n_hours), prior_sd)
+    found = _slope(at[0][:k], at[1][:k], clicks, due, steep, distance, rows.n_units, rows.n_hours)
+    return *_shrunk(*found, prior_sd), away
 
 
 def elasticity_correction(

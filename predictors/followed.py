@@ -58,11 +58,11 @@ def followed(
     middle = rows.log_median + level.offset
     market = rows.log_factor + level.past
     sd = FIRST_PRICE_SD if auction is Auction.FIRST_PRICE else PRIOR_SD
-    steeper, _ = elasticity_of(rows, middle, market, sd)
+    steeper, _, away = elasticity_of(rows, middle, market, sd)
     flat = spread
     spread = spread / steeper
-    due = np.empty(rows.unit.size, rows.kind)
-    low, high = _due(rows.unit, rows.hour, rows.bid, middle, market, spread, rows.traffic, due)
+    low, high = _win(rows.unit, rows.hour, rows.bid, spread, rows.traffic, away)
+    due = away  # what was a distance is, in the same memory, what is due
     per_hour, traffic_sd = None if priors.clicks_per_hour is None else rows.per_hour, settings.prior_traffic_sd
     clicks = float(rows.clicks.sum())
     if per_hour is None:
@@ -161,12 +161,15 @@ def _follow_won(rows: BidRows, n_ahead: int, price_sd: float, shape: Floats) -> 
 
 
 @njit(cache=True)
-def _due(unit, hour, bid, middle, market, spread, traffic, due):
-    """Writes (n_rows,) ordinary hours' opportunities that bids win; gives (n_units,) the lowest and the highest bid."""
-    low, high = np.full(middle.size, np.inf), np.zeros(middle.size)
+def _win(unit, hour, bid, spread, traffic, away):
+    """Puts ordinary hours' opportunities that bids win in the place of their distance from the market price, (n_rows,).
+
+    Gives (n_units,) the lowest and the highest bid.
+    """
+    low, high = np.full(spread.size, np.inf), np.zeros(spread.size)
     for r in range(unit.size):
         u, h, offered = unit[r], hour[r], bid[r]
-        due[r] = traffic[h] * cdf((np.log(offered) - middle[u] - market[h]) / spread[u])
+        away[r] = traffic[h] * cdf(away[r] / spread[u])
         low[u] = min(low[u], offered)
         high[u] = max(high[u], offered)
     return low, high

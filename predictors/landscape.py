@@ -91,11 +91,13 @@ def _steps(low, step, bids):
 @njit(cache=True)
 def _tables(bids, log_median, spread, opportunities, scale, pays, factor, clicks, spend):
     for i in range(bids.shape[0]):
-        second = (1 - pays) * scale[i] * opportunities[i] * np.exp(log_median[i] + spread[i] ** 2 / 2)
+        volume, s, per_spread = opportunities[i], spread[i], 1 / spread[i]
+        second = (1 - pays) * scale[i] * volume * np.exp(log_median[i] + s * s / 2)
         for k in range(bids.shape[1]):
-            z = (np.log(bids[i, k]) - log_median[i]) / spread[i]
-            clicks[i, k] = opportunities[i] * cdf(z)
-            spend[i, k] = factor * (second * cdf(z - spread[i]) + pays * bids[i, k] * clicks[i, k])
+            z = (np.log(bids[i, k]) - log_median[i]) * per_spread
+            won = volume * cdf(z)
+            clicks[i, k] = won
+            spend[i, k] = factor * (second * cdf(z - s) + pays * bids[i, k] * won)
 
 
 def mean_price(z: Floats, median: Floats, spread: Floats, bid: Floats, auction: Auction) -> Floats:

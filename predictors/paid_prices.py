@@ -66,14 +66,16 @@ def _observe(
                 if squared < 1e-12:
                     continue  # a bid that far below the market tells nothing by its price
                 won, paid = cdf(z), cdf(z - s)
+                of_won = 1.0 / won
                 expected = median[u] * price * bulge[u]  # mean of the law: median x exp(s^2 / 2)
-                second = expected * paid / won
-                spare = max((expected * bulge[u]) ** 2 * squared / won - second * second, 1e-4 * second * second)
+                second = expected * paid * of_won
+                spare = max((expected * bulge[u]) ** 2 * squared * of_won - second * second, 1e-4 * second * second)
                 mean = (1.0 - pays) * second + pays * bid[r]
                 variance = (1.0 - pays) ** 2 * spare
-                mills_won = 0.3989422804014327 * np.exp(-0.5 * z * z) / won
+                bell = 0.3989422804014327 * np.exp(-0.5 * z * z)
+                mills_won = bell * of_won
                 # phi(z - s) = phi(z) (bid / median) exp(-s^2 / 2)
-                mills_paid = mills_won * won / paid * bid[r] / expected
+                mills_paid = bell * bid[r] / (paid * expected)
                 slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
                 scale = np.sqrt(clicks[r] / variance)
                 pull = min(max((spend[r] / factor / clicks[r] - mean) * scale, -4.0), 4.0)

@@ -15,6 +15,7 @@ Without single sales the mean of n orders counts as at most `HEAVY` sqrt(n) time
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from domain.tables import Bools, Floats, Ints
 from predictors.sums import summed
@@ -122,23 +123,18 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     prior = np.where(stated, UNIT_SD, UNSTATED_SD) ** 2
     level, spread, tau = 0.0, BASKET_SD**2, prior
     apart, apart_var, scale = np.zeros(n_units), tau, 1.0
+    y, weight = np.empty(count.size), np.empty(count.size)
     for _ in range(6):
-        cv2 = np.expm1(min(spread, 9.0))
-        row_var = np.log1p(cv2 / count)  # of the logarithm of a mean of several orders
-        y = log_x - 0.5 * (spread - row_var)  # on the footing of a single order
-        z2 = (y - level - apart[unit]) ** 2 / row_var
-        trust = (FREEDOM + 1) / (FREEDOM + z2)
-        weight = trust / row_var
-        level = float(weight @ (y - apart[unit])) / (float(weight.sum()) + RATIO_WORTH / spread)
-        held = summed(unit, weight, n_units)
+        held, told, off, sure = _weighed(unit, count, log_x, apart, level, spread, y, weight)
+        level = off / (sure + RATIO_WORTH / spread)
         apart_var = 1 / (held + 1 / tau)
-        pulled = summed(unit, weight * (y - level), n_units)
+        pulled = told - level * held
         apart = apart_var * pulled
         seen = held > 0
         around = np.divide(pulled, held, out=np.zeros(n_units), where=seen)
         scale = _scale(around[seen], 1 / held[seen], prior[seen], scale)
         tau = prior * scale
-        left = (trust * (y - level - apart[unit]) ** 2 / row_var).sum() * spread
+        left = _left(unit, y, weight, apart, level) * spread
         spread = float((left + BASKET_WORTH * BASKET_SD**2) / (y.size + BASKET_WORTH))
     shape = np.exp(log_x - level - apart[unit])
     single = count <= 1.5
@@ -164,6 +160,40 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     value = base * ratio * np.exp(apart) * (1 + credit * over)
     error = np.sqrt(apart_var + shape_var * (1 - credit))
     return Values(value, error, float(ratio), float(np.sqrt(spread)), float(np.sqrt(tau[stated].mean() if stated.any() else tau.mean())), law)  # fmt: skip
+
+
+@njit(cache=True)
+def _weighed(unit, count, log_x, apart, level, spread, y, weight):
+    """Writes sales on the footing of single orders and what each weighs, (n_rows,).
+
+    Gives (n_units,) sums of weights and of weighted sales, and of all rows what is weighted beyond their units, and weights.
+    """
+    held, told, off, sure = np.zeros(apart.size), np.zeros(apart.size), 0.0, 0.0
+    cv2 = np.expm1(min(spread, 9.0))
+    of_one = np.log1p(cv2)
+    for r in range(unit.size):
+        u = unit[r]
+        row_var = (
+            of_one if count[r] == 1.0 else np.log1p(cv2 / count[r])
+        )  # of the logarithm of a mean of several orders
+        y[r] = log_x[r] - 0.5 * (spread - row_var)
+        z2 = (y[r] - level - apart[u]) ** 2 / row_var
+        w = (FREEDOM + 1) / (FREEDOM + z2) / row_var
+        weight[r] = w
+        held[u] += w
+        told[u] += w * y[r]
+        off += w * (y[r] - apart[u])
+        sure += w
+    return held, told, off, sure
+
+
+@njit(cache=True)
+def _left(unit, y, weight, apart, level):
+    """Weighted squares of what sales miss level and unit by."""
+    total = 0.0
+    for r in range(unit.size):
+        total += weight[r] * (y[r] - level - apart[unit[r]]) ** 2
+    return total
 
 
 def _scale(around: Floats, noise: Floats, prior: Floats, scale: float) -> float:
