@@ -2,7 +2,8 @@
 
 from pacing.breaker import Breaker, HardCaps, TripRules
 from pacing.exploration import Exploration
-from pacing.pacer import MirrorFallback, RecedingHorizon
+from pacing.fallback import MirrorFallback
+from pacing.pacer import RecedingHorizon
 from pacing.pool import contributions
 from pacing.ramp import Ramp
 from pacing.trim import PiTrim

@@ -7,13 +7,13 @@ right sides at its matured value, never at the reported one.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 
 from domain.errors import OptimizationError
-from domain.goals import Goals, Scope, Target, TargetKind
+from domain.goals import Goals, Period, Scope, Target, TargetKind
 from domain.groups import Groups
 from domain.outlook import Outlook
 from domain.phases import PromotionCalendar
@@ -24,6 +24,7 @@ from domain.tables import Bools, Floats, Known
 from pacing.exploration import Exploration
 from pacing.hedge import Answer, cases, hedged
 from pacing.horizon import HorizonProgram, PlacedRow, build, uncovered
+from pacing.landing import is_near, landed, moved_spend, usual_prices
 from pacing.ledger import Ledger
 from pacing.trim import PiTrim
 
@@ -50,6 +51,8 @@ class RecedingHorizon:
         breaker must allow for it.
     hedge
         Whether prices allow for the forecast's own error; see `pacing.hedge`.
+    softness
+        How softly ratio targets land at a promotion's end, see `pacing.landing`; 0 = they are met to the last.
     """
 
     solver: Solver
@@ -58,6 +61,7 @@ class RecedingHorizon:
     exploration: Exploration | None = None
     carry_over: bool = False
     hedge: bool = True
+    softness: float = 0.03
 
     def targets(
         self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
@@ -73,10 +77,15 @@ class RecedingHorizon:
                 attempts.append(str(error))  # the forecast's own answer is there: one case fewer
         told = hedged(answers)
         theta, offset, spend = told.theta.copy(), told.offset, told.spend
+        soft = self._landed(known, outlook, groups, _ending(plain, outlook, calendar), theta, offset)
+        eased = _moved(theta, soft)
+        if soft is not theta:
+            spend = spend * moved_spend(outlook, groups, theta, soft, offset)[groups.leaf]
+            theta = soft
         ceiling = _ceilings(plain, groups)
         theta[(ceiling <= 0)[groups.leaf]] = np.inf
         trim = self._trim(known, goals, ledger)
-        reason = _reason(plain, trim, _moved(own, told))
+        reason = _reason(plain, trim, _moved(own.theta, told.theta), eased)
         theta = theta * trim
         if self.exploration is not None:
             learning = self.exploration.plan(outlook, theta, float(spend.sum()))
@@ -116,7 +125,26 @@ class RecedingHorizon:
         spend = solution.spend.reshape(n, bins)[:, program.now_bin] * program.now_share
         free = uncovered(goals.targets, groups)
         theta = np.where(free, np.maximum(theta, self.least_return), theta)
-        return _Solved.of(program, solution), Answer(float(outlook.price[0]), theta, offset, spend)
+        to_come = groups.rolled_up(solution.spend.reshape(n, bins).sum(1))
+        return _Solved.of(program, solution, to_come), Answer(float(outlook.price[0]), theta, offset, spend)
+
+    def _landed(
+        self,
+        known: Known,
+        outlook: Outlook,
+        groups: Groups,
+        ending: "Sequence[tuple[int, float, float]]",
+        theta: Floats,
+        offset: Floats,
+    ) -> Floats:
+        """(n_units,) prices, softened for ending rows: group, what was spent, what exact prices would spend yet."""
+        if not any(is_near(to_come / (spent + to_come), self.softness) for _, spent, to_come in ending):
+            return theta
+        usual = usual_prices(known, groups)
+        # at prices that run away next to nothing is to come: what the usual ones would spend is what can be moved
+        more = moved_spend(outlook, groups, theta, np.where(np.isfinite(usual), usual, theta), offset)
+        rows = [(group, more[group] * to_come / (spent + more[group] * to_come)) for group, spent, to_come in ending]
+        return landed(theta, usual, groups, rows, self.softness)
 
     def _trim(self, known: Known, goals: Goals, ledger: Ledger) -> float:
         if self.trim is None or not known.planned.height:
@@ -139,54 +167,29 @@ class _Solved:
     multipliers: Floats
     certificate: Certificate
     attempts: tuple[str, ...]
+    to_come: Floats
 
     @classmethod
-    def of(cls, program: HorizonProgram, solution: Solution) -> "_Solved":
+    def of(cls, program: HorizonProgram, solution: Solution, to_come: Floats) -> "_Solved":
         return cls(
             program.rows, program.notes, solution.status, solution.row_binds, solution.multipliers,
-            solution.certificate, solution.attempts,
+            solution.certificate, solution.attempts, to_come,
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorFallback:
-    """Prices without forecast or solver: dual mirror descent from the last known price.
-
-    lambda <- lambda exp(eta (spend / plan - 1)); needs only what earlier hours planned. Used where the
-    forecast or the solver fails in an expected way; raises `OptimizationError` where no earlier price exists.
-    """
-
-    eta: float = 0.1
-
-    def targets(
-        self, known: Known, outlook: Outlook, goals: Goals, calendar: PromotionCalendar, groups: Groups
-    ) -> SpendTargets:
-        """Continue the last prices, moved by the last hour's spend against its plan."""
-        last = known.planned.filter(pl.col("start_utc") == known.planned["start_utc"].max())
-        if not last.height:
-            raise OptimizationError(f"no earlier price to continue at {known.hour}; live bids are held")
-        price: dict[str, float] = dict(last.select("group", "theta").iter_rows())
-        plan: dict[str, float] = dict(last.select("group", "amount").iter_rows())
-        when = last["start_utc"][0]
-        spent = float(known.performance.filter(pl.col("start_utc") == when)["spend"].sum())
-        planned = plan.get("account", 0.0)
-        step = float(np.exp(self.eta * np.clip(spent / planned - 1.0, -1.0, 1.0))) if planned > 0 else 1.0
-        theta = np.array([price.get(name, np.inf) for name in groups.names])[groups.leaf] * step
-        n = len(groups.names)
-        amount = np.array([plan.get(name, 0.0) for name in groups.names])
-        return SpendTargets(
-            hour=known.hour,
-            groups=groups,
-            amount=amount,
-            ceiling=np.full(n, np.inf),
-            theta=theta,
-            offset=np.zeros(groups.leaf.size),
-            status=Status.SLACK,
-            rows=(),
-            certificate=None,
-            reason="no forecast or solver this hour: the last price, moved by the last hour's spend",
-            trim=step,
-        )
+def _ending(solved: _Solved, outlook: Outlook, calendar: PromotionCalendar) -> list[tuple[int, float, float]]:
+    """Ratio rows that end with the promotion, and bind or cannot be met: group, spent so far, to be spent yet."""
+    window = calendar.window
+    if window is None or outlook.hours[-1].end < window.end or solved.status is Status.STARVED:
+        return []
+    return [
+        (row.group, row.spent, float(solved.to_come[row.group]))
+        for row, binds in zip(solved.rows, solved.row_binds, strict=True)
+        if row.target.kind in (TargetKind.ROI, TargetKind.CPA)
+        and row.target.period is Period.HORIZON
+        and (binds or (solved.status is Status.UNREACHABLE and row.right < 0))
+        and solved.to_come[row.group] > 0
+    ]
 
 
 def _ceilings(solved: _Solved, groups: Groups) -> Floats:
@@ -236,13 +239,13 @@ def _words(row: PlacedRow, binds: bool, price: float, status: Status) -> str:
     return f"{head} binds; 100 of slack buys {100 * price:,.0f} gmv" if binds else f"{head} is met with room"
 
 
-def _moved(own: Answer, told: Answer) -> float:
-    """Log of how much lower bids without an offset are for the forecast's own error."""
-    priced = np.isfinite(own.theta) & (own.theta > 0)
-    return float(np.log(told.theta[priced] / own.theta[priced]).mean()) if priced.any() else 0.0
+def _moved(before: Floats, after: Floats) -> float:
+    """Mean log by which prices of money rose."""
+    priced = np.isfinite(before) & (before > 0)
+    return float(np.log(after[priced] / before[priced]).mean()) if priced.any() else 0.0
 
 
-def _reason(solved: _Solved, trim: float, moved: float) -> str:
+def _reason(solved: _Solved, trim: float, moved: float, eased: float) -> str:
     texts = {
         Status.SLACK: "no target binds: a click is bought up to what it is worth",
         Status.BUDGET_BINDS: "the budget sets the price of money",
@@ -259,6 +262,10 @@ def _reason(solved: _Solved, trim: float, moved: float) -> str:
     if abs(moved) > 0.01:
         parts.append(
             f"price {'raised' if moved > 0 else 'lowered'} by {abs(math.expm1(moved)):.0%} as the forecast may err"
+        )
+    if eased < -0.01:
+        parts.append(
+            f"price {-math.expm1(eased):.0%} below what would still meet the target: too little is left to move it"
         )
     if abs(trim - 1.0) > 0.005:
         parts.append(f"price {'raised' if trim > 1 else 'lowered'} by {abs(trim - 1):.1%} because spend left its plan")
