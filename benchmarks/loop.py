@@ -37,6 +37,7 @@ from domain.limits import BidLimits
 from domain.phases import Phase, PhaseKind, PromotionCalendar
 from domain.tables import ARRIVALS, BIDS, HOURS, PERFORMANCE, UNITS, BidTable, Known, Priors
 from domain.time import Hour, Window
+from engine.memory import keep_freed_memory
 from pacing import Breaker, RecedingHorizon
 from predictors import SteadyModel
 from predictors.settings import PredictorSettings
@@ -251,6 +252,7 @@ def main() -> None:
         one_hour(small, folder)  # compiles
         market = Market(args.units, args.rows_per_unit, args.hours_ahead)
         n_rows = market.write(folder)
+        keep_freed_memory(args.units)  # as `engine.hourly.run_hour` does
         runs = [one_hour(market, folder) for _ in range(args.repeats)]
         peak, later = peak_gib(), []
         if args.changed:

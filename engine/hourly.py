@@ -31,6 +31,7 @@ from engine.champions import FitBook, fitted
 from engine.cycle import run_cycle
 from engine.folders import open_folders
 from engine.holds import without_held
+from engine.memory import keep_freed_memory
 from engine.turn import turn
 
 
@@ -182,6 +183,7 @@ def run_hour(
             return HourOutcome(account, hour, What.ALREADY, mode, before, notes)
         desk, known, of_goals = desk_for(workspace, account, hour, platform=platform, said=said)
         notes = (*notes, *of_goals)
+        keep_freed_memory(known.n_units)
         desk.journal = journal
         desk.platform = _Gate(desk.platform, workspace, journal, clock)
         if known.n_units:
