@@ -143,12 +143,13 @@ def test_an_edit_shows_its_effect_and_changes_nothing_until_it_is_saved(page: Op
     saved = workspace.goals("shop")
     test = page("targets")
     assert "after" not in effect_of(test).columns
-    changed = edit(test, roi_row(test), value=3.0)
+    changed = edit(test, roi_row(test), value=6.5)  # more than is predicted, whether budget or ROI sets the pace
     assert not changed.exception
     assert any("Predicted effect" in t for t in texts(changed))
     effect = effect_of(changed)
-    spend = effect[effect["figure"].str.startswith("spend")].iloc[0]
-    assert float(spend["after"].replace(",", "")) > float(spend["before"].replace(",", ""))
+    spend, roi = (effect[effect["figure"].str.startswith(name)].iloc[0] for name in ("spend", "ROI"))
+    assert float(spend["after"].replace(",", "")) < float(spend["before"].replace(",", ""))
+    assert float(roi["after"]) > float(roi["before"])
     assert workspace.goals("shop") == saved
 
 
