@@ -143,7 +143,8 @@ class RecedingHorizon:
         usual = usual_prices(known, groups)
         # at prices that run away next to nothing is to come: what the usual ones would spend is what can be moved
         more = moved_spend(outlook, groups, theta, np.where(np.isfinite(usual), usual, theta), offset)
-        rows = [(group, more[group] * to_come / (spent + more[group] * to_come)) for group, spent, to_come in ending]
+        moves = [(group, spent, float(more[group]) * to_come) for group, spent, to_come in ending]
+        rows = [(group, rest / max(spent + rest, 1e-12)) for group, spent, rest in moves]
         return landed(theta, usual, groups, rows, self.softness)
 
     def _trim(self, known: Known, goals: Goals, ledger: Ledger) -> float:
