@@ -133,11 +133,6 @@ class DelayLaw:
     own_laws: float
     learned_from: float
 
-    def share_told_whole(self, kind: Ints, age_steps: Ints) -> Floats:
-        """F for clicks of a phase kind at an age of 1, 2, ... whole steps."""
-        n_ages = self.share.shape[1]
-        return self.share.ravel().take(kind * n_ages + np.minimum(age_steps, n_ages) - 1)
-
     def share_told(self, kind: Ints, age_steps: Floats | Ints) -> Floats:
         """F for clicks of a phase kind at an age in steps; linear between ages, 0 at age 0."""
         return lookup(self.share, kind, np.asarray(age_steps, np.float64))
