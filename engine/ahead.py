@@ -249,7 +249,11 @@ def _outcome(
     members = None if group == 0 else groups.members(group)
     past = ledger.since(row.start)
     before = {name: float(getattr(past, name)[group]) for name in FIGURES}
-    whole = {name: before[name] + float(bought.of(name, members)[inside].sum()) for name in FIGURES}
+    rest = {name: float(bought.of(name, members)[inside].sum()) for name in FIGURES}
+    if target.kind in (TargetKind.ROI, TargetKind.CPA):  # as the program has it: the money that stays
+        before["spend"] = float(past.final_spend[group])
+        rest["spend"] *= ledger.outlook.spend_kept
+    whole = {name: before[name] + rest[name] for name in FIGURES}
     reached = _figure(target.kind, whole)
     met = _kept(target, reached)
     return TargetOutcome(

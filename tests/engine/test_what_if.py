@@ -149,6 +149,25 @@ def test_the_roi_at_the_end_counts_what_was_bought_before(study: Study) -> None:
     assert ahead.rows[0].reached == pytest.approx(gmv / spend, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", [TargetKind.ROI, TargetKind.CPA])
+def test_a_target_that_binds_is_met_to_the_last_where_money_comes_back(study: Study, kind: TargetKind) -> None:
+    """Decisions count the money that stays, so what is told of them must: else every binding target is called missed."""
+    charged = study.known.performance["spend"].to_numpy()
+    outlook = replace(study.outlook, matured_spend=0.96 * charged, spend_kept=0.95)
+    refunded = replace(study, outlook=outlook)
+    free = study.ahead(goals(budget(20_000.0)))
+    value = {TargetKind.ROI: 1.3 * (free.roi or 0.0), TargetKind.CPA: 0.7 * (free.cpa or 0.0)}[kind]
+    ahead = refunded.ahead(goals(budget(20_000.0), Target(kind, value)))
+    (row,) = [r for r in ahead.rows if r.target.kind is kind]
+    assert row.binds
+    assert row.met
+    assert ahead.feasible
+    assert row.reached == pytest.approx(value, rel=1e-3)
+    sold = float((outlook.matured_gmv if kind is TargetKind.ROI else outlook.matured_orders).sum())
+    ratio = sold / float(0.96 * charged.sum())
+    assert row.so_far == pytest.approx(ratio if kind is TargetKind.ROI else 1 / ratio)
+
+
 def test_ratios_of_the_rest_are_those_of_its_sums(study: Study) -> None:
     ahead = study.ahead(goals(budget(20_000.0)))
     assert ahead.roi == pytest.approx(ahead.gmv / ahead.spend)
