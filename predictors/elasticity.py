@@ -15,6 +15,7 @@ from numba import njit
 from scipy.special import ndtr
 
 from domain.tables import Floats, Ints
+from predictors.apart import Apart, Groups
 from predictors.bid_rows import BidRows
 from predictors.paid_prices import cdf
 from predictors.rows import Positions
@@ -45,7 +46,7 @@ def elasticity_seen(
 
 @njit(cache=True)
 def _answers(
-    unit, hour, clicks, bid, middle, market, spread, traffic, per_hour,
+    unit, hour, clicks, bid, middle, market, group, apart, spread, traffic, per_hour,
     away, of_unit, of_hour, got, due, steep, distance,
 ):  # fmt: skip
     """Writes each bid's distance from the market price, and rows of which enough is due: clicks, what is due, the landscape's
@@ -54,7 +55,7 @@ def _answers(
     k = 0
     for r in range(unit.size):
         u, h = unit[r], hour[r]
-        x = np.log(bid[r]) - middle[u] - market[h]
+        x = np.log(bid[r]) - middle[u] - market[h] - apart[group[u], h]
         away[r] = x
         most = traffic[h] * per_hour[u]
         if most <= LEAST_DUE:
@@ -137,17 +138,21 @@ def _slope(unit, hour, clicks, mean, steep, x, n_units, n_hours):
     return squares, product
 
 
-def elasticity_of(rows: BidRows, middle: Floats, market: Floats, prior_sd: float) -> tuple[float, float, Floats]:
+def elasticity_of(
+    rows: BidRows, middle: Floats, market: Floats, prior_sd: float, apart: Apart | None = None
+) -> tuple[float, float, Floats]:
     """As `elasticity_correction`, and (n_rows,) how far each bid lies from the market price, natural logarithm.
 
-    Market prices are, as logarithms, `middle` of the unit and `market` of the hour.
+    Market prices are, as logarithms, `middle` of the unit, `market` of the hour, and what the unit's category is `apart`.
     """
+    if apart is None:
+        apart = Apart.nothing(Groups.none(rows.n_units, rows.n_hours), rows.n_hours)
     per_hour = rows.per_hour if np.isfinite(rows.per_hour).all() else np.ones(rows.n_units)
     n = rows.unit.size
     away = np.empty(n, rows.kind)
     at, told = [np.empty(n, np.int32) for _ in range(2)], [np.empty(n, rows.kind) for _ in range(4)]
     k = _answers(
-        rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, rows.spread, rows.traffic, per_hour,
+        rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, apart.of_unit, apart.past, rows.spread, rows.traffic, per_hour,
         away, at[0], at[1], told[0], told[1], told[2], told[3],
     )  # fmt: skip
     if k < LEAST_ROWS:

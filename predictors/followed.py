@@ -8,6 +8,7 @@ from domain.errors import InsufficientHistory
 from domain.outlook import Auction
 from domain.tables import Floats, Ints, Known
 from predictors.absorbed import absorbed
+from predictors.apart import Apart, Groups
 from predictors.bid_rows import BidRows, Told
 from predictors.daily_dip import HOURS_OF_DAY, dip_shape
 from predictors.elasticity import FIRST_PRICE_SD, PRIOR_SD, elasticity_of
@@ -15,12 +16,17 @@ from predictors.evidence import Evidence, HourFactors
 from predictors.landscape import Landscape, mean_price
 from predictors.paid_prices import cdf
 from predictors.payment import PAYMENTS, learn_payment
-from predictors.price_level import PriceLevel, follow_price
+from predictors.price_level import follow_price
 from predictors.response import Response, live_bids
 from predictors.settings import PredictorSettings
 from predictors.sums import summed
 from predictors.traffic import LEVEL_SD, UNPLACED_LEVEL_SD, learn_traffic
 from predictors.won_level import follow_won
+
+#: Payment where the winner pays its bid: factor, and part of the price that is the bid.
+FIRST_PRICE = np.array([[1.0, 1.0]])
+#: Categories beyond which they are not followed apart: per unit, since few units tell little, and in all.
+MOST_PER_UNIT, MOST = 0.2, 300
 
 
 def followed(
@@ -42,8 +48,12 @@ def followed(
     n_ahead = gap + int(ahead.max() - now_at) + 1
     shape = _day_shape(factors, int(past[0]) if n_past else now_at, n_past + n_ahead)
     factor, pays = 1.0, 0.0
+    apart = Apart.nothing(Groups.none(n, n_past + n_ahead), n_past)
     if auction is Auction.FIRST_PRICE:  # who pays the bid learns nothing of the market from prices paid
-        level = _follow_won(rows, n_ahead, price_sd, shape)
+        if priors.price_median is not None and n:  # a forecast took bids that were paid for second prices
+            rows = rows.with_law(*absorbed(float(np.median(rows.spread)), FIRST_PRICE)[0])
+        groups = _groups(known, factors, int(past[0]) if n_past else now_at, n_past + n_ahead)
+        level, apart = follow_won(rows, n_ahead, price_sd, shape, groups)
     else:
         laws = np.zeros((len(PAYMENTS), 3))
         if priors.price_median is not None and n:  # a forecast of prices took clicks for second-price ones
@@ -58,7 +68,7 @@ def followed(
     middle = rows.log_median + level.offset
     market = rows.log_factor + level.past
     sd = FIRST_PRICE_SD if auction is Auction.FIRST_PRICE else PRIOR_SD
-    steeper, _, away = elasticity_of(rows, middle, market, sd)
+    steeper, _, away = elasticity_of(rows, middle, market, sd, apart)
     flat = spread
     spread = spread / steeper
     low, high = _win(rows.unit, rows.hour, rows.bid, spread, rows.traffic, away)
@@ -83,6 +93,7 @@ def followed(
     same_day = factors.day[ahead] == today
     traffic = np.multiply.outer(found.today, np.where(same_day, factors.traffic[ahead], 0.0))
     traffic += np.where(same_day, 0.0, factors.traffic[ahead] * found.later)
+    median = median * np.exp(apart.ahead[apart.of_unit, when[0]])
     middle = median * np.exp(level.offset)
     proxy = np.where(live_told, live, middle * price[0])
     # clicks at the bid cost what they were seen to cost, whatever the spread
@@ -98,6 +109,11 @@ def followed(
     volume_cv = np.sqrt(found.unit_sd**2 + found.today_sd**2 + found.hour_sd**2 + (slope * price_error) ** 2)
     if auction is Auction.FIRST_PRICE:
         notes.append("first price: prices paid do not tell the market price; which units lose clicks does")
+        away_now = np.exp(apart.ahead[:, when[0]]) - 1
+        if np.ptp(away_now) > 0.05:
+            notes.append(
+                f"market prices of categories lie {away_now.min():+.0%} to {away_now.max():+.0%} off the account's"
+            )
     if pays > 0.05:
         notes.append(
             f"prices paid follow the bid: {pays:.0%} of the price is the bid itself, as where there are several slots"
@@ -152,12 +168,15 @@ def _day_shape(factors: HourFactors, first: int, n_hours: int) -> Floats:
     return dip_shape(factors.traffic, hour_of_day)[hour_of_day[first : first + n_hours]]
 
 
-def _follow_won(rows: BidRows, n_ahead: int, price_sd: float, shape: Floats) -> PriceLevel:
-    coming = rows.coming if np.isfinite(rows.per_hour).all() else rows.traffic[rows.hour]
-    return follow_won(
-        rows.unit, rows.hour, rows.clicks, rows.bid, coming, rows.log_price, rows.spread[rows.unit],
-        rows.n_units, rows.n_hours, n_ahead, price_sd, shape,
-    )  # fmt: skip
+def _groups(known: Known, factors: HourFactors, first: int, n_hours: int) -> Groups:
+    """Categories of the units; one for all where the column says nothing, or names single units."""
+    label = known.units["category"]
+    code = label.rank("dense").fill_null(0).to_numpy().astype(np.int32)
+    code -= code.min(initial=1)
+    count = int(code.max(initial=0)) + 1
+    if not 1 < count <= min(MOST_PER_UNIT * code.size, MOST):
+        return Groups.none(code.size, n_hours)
+    return Groups(code, count, factors.day[first : first + n_hours])
 
 
 @njit(cache=True)

@@ -45,6 +45,17 @@ def test_a_forecast_made_as_if_at_second_price_is_put_right(factor, omega, sprea
     assert np.abs(promised - is_so)[near].max() < 0.03
 
 
+@pytest.mark.parametrize("spread", [0.45, 0.6, 0.75])
+def test_a_forecast_that_took_bids_for_second_prices_is_put_right_as_far_as_a_tangent_goes(spread):
+    truth = np.array([0.0, np.log(spread), 0.0])
+    forecast = second_price_forecast(*law(*truth, 1.0, 1.0))
+    found = forecast + absorbed(float(np.exp(forecast[1])), np.array([[1.0, 1.0]]))[0]
+    assert np.abs(found - truth).max() < 0.3 * np.abs(forecast - truth).max()
+    far = np.abs(AT) < 1.0
+    missed = [np.abs(law(*x)[0] - law(*truth)[0])[far].max() for x in (found, forecast)]
+    assert missed[0] < 0.6 * missed[1]
+
+
 def test_at_second_price_nothing_was_absorbed():
     assert np.allclose(absorbed(0.6, PAYMENTS)[0], 0.0)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import ndtr
 
 from domain.outlook import Auction
 from predictors import SteadyModel
@@ -86,12 +87,39 @@ def test_the_order_of_rows_changes_nothing(worlds):
 def test_in_first_price_the_bids_that_were_paid_do_not_move_the_market_price(worlds):
     world = worlds(0)
     known = world.known(30)
-    paid = known.performance.with_columns(spend=pl.col("clicks") * pl.col("bid_cpc"))
-    known = replace(known, performance=paid)
-    outlook = SteadyModel(calendar=world.calendar, auction=Auction.FIRST_PRICE).outlook(known, world.ahead(30))
-    assert np.allclose(outlook.price, world.forecast_price[30:], rtol=0.06)
-    assert np.allclose(outlook.spend, outlook.clicks * outlook.bids)
-    assert any("first price" in note for note in outlook.notes)
+    model = SteadyModel(calendar=world.calendar, auction=Auction.FIRST_PRICE)
+    one, other = (
+        model.outlook(
+            replace(
+                known, performance=known.performance.with_columns(spend=times * pl.col("clicks") * pl.col("bid_cpc"))
+            ),
+            world.ahead(30),
+        )
+        for times in (1.0, 1.5)
+    )
+    assert np.array_equal(one.price, other.price)
+    assert np.array_equal(one.clicks, other.clicks)
+    assert np.allclose(one.spend, one.clicks * one.bids)
+    assert any("first price" in note for note in one.notes)
+
+
+def test_in_first_price_clicks_answer_to_bids_as_they_do_though_the_forecast_did_not_take_bids_for_prices(worlds):
+    """The forecast of this world is that of the market; what it is thought to have absorbed is found again by clicks."""
+    missed = []
+    for seed in range(4):
+        world = worlds(seed)
+        outlook = SteadyModel(calendar=world.calendar, auction=Auction.FIRST_PRICE).outlook(
+            world.known(30), world.ahead(30)
+        )
+        bid, middle = (
+            world.median * world.forecast_price[30],
+            np.log(world.median * world.forecast_price[30]) + world.level[30],
+        )
+        low, high = (outlook.at(0).bought(bid * by, ("clicks",))["clicks"] for by in (1 / 1.3, 1.3))
+        truth = np.log(np.divide(*(ndtr((np.log(bid * by) - middle) / world.spread) for by in (1.3, 1 / 1.3))))
+        missed.append((np.log(high / low) - truth).mean() / truth.mean())
+    assert abs(np.mean(missed)) < 0.08
+    assert np.max(np.abs(missed)) < 0.15
 
 
 def test_all_figures_of_an_outlook_speak_of_the_same_clicks_where_some_come_back(worlds):
