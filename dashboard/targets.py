@@ -226,8 +226,10 @@ def _frontier(seen: Sight, at: Study, goals: Goals, before: Ahead, after: Ahead,
     middle = mine or after.roi
     if middle is None:
         return
-    grid = [middle * f for f in np.geomspace(0.7, 1.0, 7)] + [middle * f for f in np.geomspace(1.0, 1.4, 7)[1:]]
-    points = frontier(at, goals, [float(t) for t in grid])
+    known = middle if saved is None else saved  # the curve reaches what is in force, however far off the change lies
+    low, high = min(0.7 * middle, 0.95 * known), max(1.4 * middle, 1.05 * known)
+    grid = np.concatenate([np.geomspace(low, middle, 7), np.geomspace(middle, high, 7)[1:]])
+    points = frontier(at, goals, grid.tolist())
     reached = points.filter(pl.col("status") != Status.UNREACHABLE.value)
     if reached.height < 2:
         return
