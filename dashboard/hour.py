@@ -74,6 +74,7 @@ def _rows(plan: BidPlan) -> None:
 
 def _changes(seen: Sight, decision: Decision) -> None:
     changes = seen.kept("changes", decision.hour.start, lambda: seen.views.changes(seen.account.name, decision.hour))
+    changes = changes.filter(pl.col("bid_cpc").ne_missing(pl.col("bid_cpc_before")))  # not what is merely kept now
     if not changes.height:
         st.caption("No bid differs from the hour before.")
         return
