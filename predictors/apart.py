@@ -62,22 +62,21 @@ class Apart:
     ----------
     past
         (n_groups, n_past).
-    ahead, ahead_sd
-        (n_groups, n_ahead) expectation and error.
+    ahead
+        (n_groups, n_ahead) expectation.
     of_unit
         (n_units,) position of each unit's category.
     """
 
     past: Floats
     ahead: Floats
-    ahead_sd: Floats
     of_unit: Positions
 
     @classmethod
     def nothing(cls, groups: Groups, n_past: int) -> "Apart":
         """Categories that share one price."""
         ahead = np.zeros((groups.count, groups.day.size - n_past))
-        return cls(np.zeros((groups.count, n_past)), ahead, ahead, groups.of_unit)
+        return cls(np.zeros((groups.count, n_past)), ahead, groups.of_unit)
 
 
 def follow_apart(sums: Floats, traffic: Floats, moved: Floats, before: Floats, groups: Groups) -> Apart:
@@ -99,19 +98,18 @@ def follow_apart(sums: Floats, traffic: Floats, moved: Floats, before: Floats, g
     step = np.divide(way - wa * wy / alone, precision, out=np.zeros_like(wa), where=precision > 1e-9)
     told = before + np.clip(step, -0.5, 0.5)
     memory = np.where(np.diff(groups.day, prepend=groups.day[:1]) > 0, OVERNIGHT, MEMORY)
-    past, ahead, variance = _smooth(told, precision, memory, _SPREADS, np.log(_PRIOR))
-    return Apart(past, ahead, np.sqrt(variance), groups.of_unit)
+    past, ahead = _smooth(told, precision, memory, _SPREADS, np.log(_PRIOR))
+    return Apart(past, ahead, groups.of_unit)
 
 
 @njit(cache=True)
 def _smooth(told, precision, memory, spreads, prior):
-    """Past (smoothed) and coming deviations with their variance, averaged over spreads by likelihood."""
+    """Past (smoothed) and coming deviations, averaged over spreads by likelihood."""
     n_groups, n_past = told.shape
     n_ahead = memory.size - n_past
     score = prior.copy()
     mean = np.zeros((spreads.size, n_groups, n_past))
     ahead = np.zeros((spreads.size, n_groups, n_ahead))
-    doubt = np.zeros((spreads.size, n_groups, n_ahead))
     m, v, p = np.empty(n_past), np.empty(n_past), np.empty(n_past)
     for s in range(spreads.size):
         whole = spreads[s] ** 2
@@ -130,8 +128,7 @@ def _smooth(told, precision, memory, spreads, prior):
                 m[h], v[h] = x, var
             for a in range(n_ahead):
                 x *= memory[n_past + a]
-                var = memory[n_past + a] ** 2 * var + (1 - memory[n_past + a] ** 2) * whole
-                ahead[s, k, a], doubt[s, k, a] = x, var
+                ahead[s, k, a] = x
             if whole > 0.0:
                 for h in range(n_past - 2, -1, -1):
                     gain = v[h] * memory[h + 1] / p[h + 1]
@@ -139,10 +136,8 @@ def _smooth(told, precision, memory, spreads, prior):
                 mean[s, k] = m
     weight = np.exp(score - score.max())
     weight /= weight.sum()
-    past, coming, variance = np.zeros((n_groups, n_past)), np.zeros((n_groups, n_ahead)), np.zeros((n_groups, n_ahead))
+    past, coming = np.zeros((n_groups, n_past)), np.zeros((n_groups, n_ahead))
     for s in range(spreads.size):
         past += weight[s] * mean[s]
         coming += weight[s] * ahead[s]
-    for s in range(spreads.size):
-        variance += weight[s] * (doubt[s] + (ahead[s] - coming) ** 2)
-    return past, coming, variance
+    return past, coming
