@@ -7,7 +7,7 @@ A desk starts with last month's forecasts. Here one forecast after the other is 
     days    how each day's traffic departs from what the calendar and last month make of it
     prices  how the market price moves: rises that nobody announces, drift
 
-What GMV gains by being told, no better use of the reports could gain. (`benchmarks.learner_floor` tells the reverse: what is lost
+What GMV gains by being told is the most that better foresight of it could gain. (`benchmarks.learner_floor` tells the reverse: what is lost
 where all is known but the rates of single units.)
 """
 

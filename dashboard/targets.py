@@ -226,7 +226,7 @@ def _frontier(seen: Sight, at: Study, goals: Goals, before: Ahead, after: Ahead,
     middle = mine or after.roi
     if middle is None:
         return
-    known = middle if saved is None else saved  # the curve reaches what is in force, however far off the change lies
+    known = saved or middle  # the curve reaches what is in force, however far off the change lies
     low, high = min(0.7 * middle, 0.95 * known), max(1.4 * middle, 1.05 * known)
     grid = np.concatenate([np.geomspace(low, middle, 7), np.geomspace(middle, high, 7)[1:]])
     points = frontier(at, goals, grid.tolist())
