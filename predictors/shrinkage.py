@@ -26,8 +26,9 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from domain.tables import Floats, Ints
+from predictors import shrinkage_wide
 from predictors.kin import Kin
-from predictors.shrinkage_design import DOUBT, ENOUGH, SCALES, design_of
+from predictors.shrinkage_design import DOUBT, ENOUGH, SCALES, Design, design_of
 from predictors.shrinkage_steps import Seen, State, newton, posterior
 
 
@@ -103,20 +104,36 @@ def shrink(
         Logarithm of the rate that a unit's kin have in the mean; where given, a forecast is pulled toward it rather
         than toward the mean of all.
     """
-    n_campaigns = int(campaign.max(initial=-1)) + 1
     design = design_of(np.log(forecast), hints, hint_prior, kin)
-    groups = () if kin is None else tuple(np.zeros(sd.size) for sd in kin.sd)
+    return shrink_by(design, seen, due, campaign, level_sd, level_due_cv, rounds)
+
+
+def shrink_by(
+    design: Design,
+    seen: Floats,
+    due: Floats,
+    campaign: Ints,
+    level_sd: float,
+    level_due_cv: float = 0.0,
+    rounds: int = 6,
+) -> Shrunk:
+    """`shrink` by a design that is made already, since forecast, hints and kin are the same as before."""
+    n_campaigns = int(campaign.max(initial=-1)) + 1
+    groups = () if design.kin is None else tuple(np.zeros(sd.size) for sd in design.kin.sd)
     state = State(0.0, design.centre, np.zeros(n_campaigns + 1), design.campaign_sd, design.weights, groups)
     held = np.where(campaign < 0, n_campaigns, campaign)
     told = Seen.of(seen, due)
     if seen.size > 2 * ENOUGH:  # what all units share is learned from some of them, and looked over by all
         some = slice(None, None, seen.size // ENOUGH)
-        for _ in range(rounds - 1):
-            state = newton(state, told.some(some), design.some(some), held[some].copy(), level_sd)
-        rounds = 1
-    for _ in range(rounds):
-        state = newton(state, told, design, held, level_sd)
-    ratio, own, information = posterior(state, told, design, held)
+        a_few = told.some(some), design.some(some), held[some].copy()
+        for _ in range(rounds):
+            state = newton(state, *a_few, level_sd)
+        state = shrinkage_wide.newton(state, told, design, held, level_sd)
+        ratio, own, information = shrinkage_wide.posterior(state, told, design, held)
+    else:
+        for _ in range(rounds):
+            state = newton(state, told, design, held, level_sd)
+        ratio, own, information = posterior(state, told, design, held)
     level_var = 1.0 / (information + level_sd**-2)
     trust = float(state.weights[~DOUBT].sum())
     return Shrunk(

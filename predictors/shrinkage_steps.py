@@ -1,6 +1,7 @@
 """Rounds of `shrinkage`'s marginal likelihood: EM over the mixture's weights, Newton over level, slopes, campaigns and kin."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -33,10 +34,25 @@ class State:
 
 def log_means(state: State, design: Design, campaign: Ints) -> tuple[Floats, Floats]:
     """(n_units,) m_ij of the components that believe, and of those that doubt."""
+    base = base_of(state, design, campaign)
+    return base + design.believe @ state.slope, base + design.doubt_base + design.doubt @ state.slope
+
+
+def base_of(state: State, design: Design, campaign: Ints) -> Floats:
+    """(n_units,) what m_ij of all components have in common: level, campaign and kin."""
     base = state.level + state.campaign[campaign]
     if design.kin is not None:
         base = base + sum(u[g] for u, g in zip(state.kin, design.kin.group, strict=True))
-    return base + design.believe @ state.slope, base + design.doubt_base + design.doubt @ state.slope
+    return base
+
+
+class Pulls(NamedTuple):
+    """Gradient and information of each unit's log mean, (n_units,), by components that believe the forecast and that doubt it."""
+
+    believe: Floats
+    curve_believe: Floats
+    doubt: Floats
+    curve_doubt: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +233,7 @@ def level_precision(level: float, level_sd: float) -> float:
 def newton(state: State, seen: Seen, design: Design, campaign: Ints, level_sd: float) -> State:
     """One round: EM steps of the weights, one Newton step of alpha, the slopes and the campaigns (arrow matrix)."""
     believe, doubt = log_means(state, design, campaign)
-    weights, pull_believe, curve_believe, pull_doubt, curve_doubt = _sweep(
+    weights, *pulls = _sweep(
         seen.count,
         seen.due,
         seen.case,
@@ -229,6 +245,12 @@ def newton(state: State, seen: Seen, design: Design, campaign: Ints, level_sd: f
         design.weights,
         np.empty((seen.count.size, PARTS)),
     )
+    return stepped(state, weights, Pulls(*pulls), design, campaign, level_sd)
+
+
+def stepped(state: State, weights: Floats, pulls: Pulls, design: Design, campaign: Ints, level_sd: float) -> State:
+    """New weights, and one Newton step of the rest."""
+    pull_believe, curve_believe, pull_doubt, curve_doubt = pulls
     # alpha and slopes; campaigns are eliminated by the Schur complement, "none" is held at 0
     n_groups = state.campaign.size
     a, ga, b, gd = _information(
