@@ -14,10 +14,13 @@ from predictors.delay import DelayCounts, DelayLaw, DelayPrior, learn_delay
 from predictors.evidence import PHASE_KINDS, Evidence
 from predictors.hourly_orders import HourlyOrders
 from predictors.kin import Kin
+from predictors.rows import Counted
 from predictors.settings import PredictorSettings
 from predictors.settling import Returns, Waiting
-from predictors.shrinkage import Shrunk, shrink
+from predictors.shrinkage import Shrunk, shrink_by
+from predictors.shrinkage_design import design_of
 from predictors.sums import summed
+from predictors.value import LEAST_ORDERS
 
 #: Days after which an order is not awaited any more.
 DAILY_AGES = 30
@@ -77,6 +80,8 @@ class Conversions:
         (n_cohorts,) forecast factor on orders per click, of which clicks that will be credited back bring none.
     steps
         (n_cohorts,) age in steps of the rows' delay law, up to which their orders could be told.
+    counted
+        What all rows sum up to.
     clicks, orders
         (n_units,) clicks seen that stay, and orders seen.
     returned
@@ -99,6 +104,7 @@ class Conversions:
     kept: Floats
     per_click: Floats
     steps: Floats
+    counted: Counted
     clicks: Floats
     orders: Floats
     returned: Returns
@@ -119,17 +125,16 @@ def learn_conversions(
     kind = factors.phase[factors.position(cohorts.hour)]
     kept = np.ones(kind.size) if stays is None else stays
     per_click = kept * _mean_factor(evidence)
-    clicks = rows.by_unit(rows.clicks, kept, n)
+    counted = rows.counted(kept, beliefs.cvr, LEAST_ORDERS)
+    clicks, orders, told_orders = counted.clicks, counted.orders, counted.told
     # without a forecast there is none to be wrong: the level is the account's own, whatever it is
     level_sd = settings.prior_level_sd if beliefs.cvr_stated.any() else 1.0
     hourly_prior = DelayPrior(settings.hourly_share_at_once, settings.hourly_mean_lag_hours, level_sd)
     daily_prior = DelayPrior(settings.daily_share_at_once, settings.daily_mean_lag_days, level_sd)
-    orders = rows.by_unit(rows.orders, None, n)
     seen = np.maximum(orders, 0.0)
-    hints, hint_prior = _hints(beliefs)
+    design = design_of(np.log(beliefs.cvr), *_hints(beliefs), beliefs.kin)
     by_day = np.flatnonzero(cohorts.daily)
-    told_orders = rows.by_cohort(rows.orders)
-    due_first = rows.by_cohort(rows.clicks, beliefs.cvr) * per_click
+    due_first = counted.due * per_click
     hourly_rows = HourlyOrders.of(evidence, kind, due_first, told_orders, beliefs.order_value)
     steps = np.where(cohorts.daily, cohorts.age / 24.0, 0.0)
     steps[hourly_rows.cohorts] = hourly_rows.age
@@ -150,12 +155,10 @@ def learn_conversions(
         due = rows.by_unit(rows.clicks, per_click * told, n) * beliefs.cvr
         error = max(hourly.error_of_level(hourly_counts.exposed), daily.error_of_level(daily_counts.exposed))
         error = float(np.hypot(error, settled.error))
-        shrunk = shrink(
-            seen, due, beliefs.cvr, beliefs.campaign, level_sd, error, hints, hint_prior, 6 if last else 3, beliefs.kin
-        )
+        shrunk = shrink_by(design, seen, due, beliefs.campaign, level_sd, error, 6 if last else 3)
         cvr = np.minimum(beliefs.cvr * shrunk.ratio, 1.0)
         return Conversions(
-            cvr, shrunk, hourly, daily, told, money, final, settled.kept, per_click, steps, clicks, orders,
+            cvr, shrunk, hourly, daily, told, money, final, settled.kept, per_click, steps, counted, clicks, orders,
             settled.returned, settled.waits, settled.deposits, hourly_rows.telling.silent_now,
         )  # fmt: skip
 

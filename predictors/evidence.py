@@ -98,10 +98,11 @@ def gather(known: Known, hours: Sequence[Hour], calendar: PromotionCalendar, pro
     """Arrays of what was known; `hours` are the hours to come that factors are needed for."""
     cut = _micros(known.hour)
     frame = known.performance
+    daily = frame["grain"] == "day"
     cohort, cohorts = cohorts_of(
         instants(frame["start_utc"]).view(np.int64),
         cut,
-        (frame["grain"] == "day").to_numpy(),
+        daily.to_numpy() if daily.any() else np.zeros(frame.height, np.bool_),
         frame["hours"].to_numpy(),
     )
     rows = Rows(
@@ -137,7 +138,8 @@ def _micros(hour: Hour) -> int:
 
 def _plain(column: pl.Series) -> Floats:
     numbers = column.to_numpy()
-    return numbers if np.isfinite(numbers).all() else np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
+    # finite squares sum up to a finite number, and nothing else does
+    return numbers if np.isfinite(np.dot(numbers, numbers)) else np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _relative(column: pl.Series, cut: int) -> Ints:

@@ -10,7 +10,7 @@ from domain.errors import ConfigError
 from domain.groups import Groups
 from domain.outlook import Auction, Outlook
 from domain.phases import PromotionCalendar
-from domain.tables import HOURS, Floats, Known, empty, instants, moment
+from domain.tables import HOURS, Bools, Floats, Known, empty, instants, moment
 from domain.time import Hour
 from predictors.account_rates import UnitRate, fit_unit_rate
 from predictors.conversions import UnitBeliefs
@@ -20,6 +20,7 @@ from predictors.matured import Matured, matured_totals
 from predictors.outlook import compose
 from predictors.past import learn_past
 from predictors.profile import HOURS_OF_WEEK, WeekProfile
+from predictors.rows import Rows
 from predictors.settings import PredictorSettings
 from predictors.sums import summed
 from predictors.uplift import Uplifts, learn_uplifts
@@ -127,7 +128,7 @@ class SteadyModel:
             raise ConfigError("an outlook needs at least one hour")
         profile = self.profile if self.profile is not None else WeekProfile.default()
         evidence = gather(known, hours, self.uplifts.calendar(self.calendar), profile)
-        beliefs, notes = self._beliefs(known, evidence.rows.clicks, evidence.rows.impressions, evidence.rows.orders)
+        beliefs, notes = self._beliefs(known, evidence.rows)
         outlook = compose(known, hours, evidence, beliefs, self.settings, self.auction, (*self.notes, *notes))
         return self._with_doubt(outlook, evidence, known.hour) if self.uplifts.past else outlook
 
@@ -146,7 +147,7 @@ class SteadyModel:
         profile = self.profile if self.profile is not None else WeekProfile.default()
         evidence = gather(known, [known.hour], self.uplifts.calendar(self.calendar), profile)
         rows = evidence.rows
-        beliefs, _ = self._beliefs(known, rows.clicks, rows.impressions, rows.orders)
+        beliefs, _ = self._beliefs(known, rows)
         past = learn_past(evidence, beliefs, self.settings)
         starts = instants(known.performance["start_utc"])
         kept = np.ones(starts.size, np.bool_)
@@ -176,17 +177,24 @@ class SteadyModel:
             notes=(*outlook.notes, *self.uplifts.words(self.calendar)),
         )
 
-    def _beliefs(
-        self, known: Known, clicks: Floats, impressions: Floats, orders: Floats
-    ) -> tuple[UnitBeliefs, tuple[str, ...]]:
+    def _beliefs(self, known: Known, rows: Rows) -> tuple[UnitBeliefs, tuple[str, ...]]:
         units, notes = known.units, []
-        # where nothing was fitted, the account's own mean, half a success away from the plain rates
-        own_ctr = min((float(clicks.sum()) + 0.5) / (float(impressions.sum()) + 0.5 / PLAIN_CTR), 1.0)
-        own_cvr = min((float(orders.sum()) + 0.5) / (float(clicks.sum()) + 0.5 / PLAIN_CVR), 1.0)
-        ctr_else = np.full(known.n_units, own_ctr) if self.ctr is None else self.ctr.predict(units)
-        cvr_else = np.full(known.n_units, own_cvr) if self.cvr is None else self.cvr.predict(units)
-        ctr, ctr_stated = _stated(units["prior_ctr"].to_numpy(), ctr_else)
-        cvr, cvr_stated = _stated(units["prior_cvr"].to_numpy(), cvr_else)
+
+        def rate(
+            column: str, fitted: UnitRate | None, hits: Floats, trials: Floats, plain: float
+        ) -> tuple[Floats, Bools]:
+            number = units[column].to_numpy().astype(np.float64)
+            stated = np.isfinite(number) & (number > 0) & (number <= 1)
+            if stated.all():
+                return number, stated
+            if fitted is not None:
+                return np.where(stated, number, fitted.predict(units)), stated
+            # where nothing was fitted, the account's own mean, half a success away from the plain rate
+            own = min((float(hits.sum()) + 0.5) / (float(trials.sum()) + 0.5 / plain), 1.0)
+            return np.where(stated, number, own), stated
+
+        ctr, ctr_stated = rate("prior_ctr", self.ctr, rows.clicks, rows.impressions, PLAIN_CTR)
+        cvr, cvr_stated = rate("prior_cvr", self.cvr, rows.orders, rows.clicks, PLAIN_CVR)
         for what, stated, fitted in (("ctr", ctr_stated, self.ctr), ("cvr", cvr_stated, self.cvr)):
             if not stated.all() and fitted is None:
                 notes.append(f"no {what} forecast for {int((~stated).sum())} units: the account's own rate stands in")
@@ -196,9 +204,3 @@ class SteadyModel:
         kin = kin_of(np.log(cvr), [units["category"], units["match_type"]]) if known.n_units else None
         campaign = units["campaign"].rank("dense").cast(int).fill_null(0).to_numpy().astype(np.int64) - 1
         return UnitBeliefs(cvr, ctr, cvr_stated, worth, campaign, known.priors.price_median, kin), tuple(notes)
-
-
-def _stated(column: Floats, fallback: Floats) -> tuple[Floats, np.ndarray]:
-    column = column.astype(np.float64)
-    stated = np.isfinite(column) & (column > 0) & (column <= 1)
-    return np.where(stated, column, fallback), stated

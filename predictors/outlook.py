@@ -44,7 +44,7 @@ def compose(
     notes: tuple[str, ...],
 ) -> Outlook:
     """Outlook from evidence and beliefs."""
-    rows, n = evidence.rows, evidence.n_units
+    rows = evidence.rows
     ahead = evidence.factors.position(np.array([h.hours_since(known.hour) for h in hours], np.int64))
     past = learn_past(evidence, beliefs, settings)
     conversions, credits, worth = past.conversions, past.credits, past.worth
@@ -61,9 +61,8 @@ def compose(
     # orders and impressions are told, slopes are taken of gmv and spend
     told_kind = np.float32 if bids.size >= SINGLE_TABLES_FROM else np.float64
     orders = np.multiply(clicks, cvr[:, None], out=np.empty(bids.shape, told_kind), casting="same_kind")
-    impressions_seen = rows.by_unit(rows.impressions, None, n)
     # impressions only inform: plain credibility is enough for the click rate
-    ctr = (conversions.clicks + CTR_WORTH) / (impressions_seen + CTR_WORTH / beliefs.ctr)
+    ctr = (conversions.clicks + CTR_WORTH) / (conversions.counted.impressions + CTR_WORTH / beliefs.ctr)
     cv = conversions.shrunk.cv()
     low, high = gamma_band(cvr, cv)
     value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]

@@ -17,7 +17,7 @@ from predictors.evidence import Evidence
 from predictors.luck import account_kept, campaign_kept
 from predictors.rows import Rows
 from predictors.settings import PredictorSettings
-from predictors.value import LEAST_ORDERS, Sales, order_value
+from predictors.value import Sales, order_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ def learn_past(evidence: Evidence, beliefs: UnitBeliefs, settings: PredictorSett
     usual = np.divide(told, money, out=np.ones_like(told), where=money > 0.02)
     unit_gmv = rows.by_unit(rows.gmv, usual, n)
     # what has only paid a deposit so far does not tell what a single order is worth
-    sold = np.flatnonzero(rows.orders >= LEAST_ORDERS)
-    sold = sold[(usual == 1.0)[rows.cohort[sold]]]
+    sold, whole = conversions.counted.sold, usual == 1.0
+    if not whole.all():
+        sold = sold[whole[rows.cohort[sold]]]
     sales = Sales(rows.unit[sold].astype(np.int64), rows.orders[sold], rows.gmv[sold])
     worth, worth_cv, unpriced = order_value(
         conversions.orders, unit_gmv, beliefs.order_value, settings.default_order_value, sales

@@ -43,6 +43,28 @@ class Cohorts:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What rows sum up to; the first three are (n_units,), the next two (n_cohorts,).
+
+    Attributes
+    ----------
+    impressions, clicks, orders
+        Of units; clicks are those that stay.
+    told, due
+        Orders told, and the clicks that came times the rate of their unit.
+    sold
+        (n_sold,) positions of the rows with at least so many orders as were asked for.
+    """
+
+    impressions: Floats
+    clicks: Floats
+    orders: Floats
+    told: Floats
+    due: Floats
+    sold: Positions
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Report rows; every array is (n_rows,), in the order of `Known.performance`.
 
@@ -83,6 +105,12 @@ class Rows:
     def age(self) -> Ints:
         """(n_rows,) hours from the start of the row to the cut."""
         return self.cohorts.age[self.cohort]
+
+    def counted(self, stays: Floats, rate: Floats, least: float) -> Counted:
+        """Sums of all counts in one pass; `stays` (n_cohorts,) of clicks, `rate` (n_units,) orders per click, `least` orders."""
+        return Counted(*_counted(
+            self.unit, self.cohort, self.impressions, self.clicks, self.orders, stays, rate, least
+        ))  # fmt: skip
 
     def by_unit(self, amount: Floats, weight: Floats | None, n_units: int) -> Floats:
         """(n_units,) sums of (n_rows,) amounts, times the (n_cohorts,) weight of their cohort where there is one."""
@@ -169,16 +197,57 @@ def _by_unit(unit, cohort, amount, weight, n_units):
 
 
 @njit(cache=True)
+def _counted(unit, cohort, impressions, clicks, orders, stays, rate, least):
+    seen, kept, sold = np.zeros(rate.size), np.zeros(rate.size), np.zeros(rate.size)
+    told, due = np.zeros(stays.size), np.zeros(stays.size)
+    sales, n_sold = np.empty(unit.size, np.int32), 0  # memory that nobody writes to is not taken
+    at, told_here, due_here = -1, 0.0, 0.0  # of the cohort that rows are of, for as long as they are
+    for r in range(unit.size):
+        u, c = unit[r], cohort[r]
+        if c != at:
+            if at >= 0:
+                told[at], due[at] = told_here, due_here
+            at, told_here, due_here = c, told[c], due[c]
+        seen[u] += impressions[r]
+        kept[u] += clicks[r] * stays[c]
+        sold[u] += orders[r]
+        told_here += orders[r]
+        due_here += clicks[r] * rate[u]
+        if orders[r] >= least:
+            sales[n_sold] = r
+            n_sold += 1
+    if at >= 0:
+        told[at], due[at] = told_here, due_here
+    return seen, kept, sold, told, due, sales[:n_sold].copy()
+
+
+@njit(cache=True)
 def _sums(cohort, amount, n_cohorts):
     out = np.zeros(n_cohorts)
+    at, here = -1, 0.0  # a sum in a register need not wait for memory
     for r in range(cohort.size):
-        out[cohort[r]] += amount[r]
+        if cohort[r] != at:
+            if at >= 0:
+                out[at] = here
+            at = cohort[r]
+            here = out[at]
+        here += amount[r]
+    if at >= 0:
+        out[at] = here
     return out
 
 
 @njit(cache=True)
 def _by_cohort(unit, cohort, amount, weight, n_cohorts):
     out = np.zeros(n_cohorts)
+    at, here = -1, 0.0
     for r in range(unit.size):
-        out[cohort[r]] += amount[r] * weight[unit[r]]
+        if cohort[r] != at:
+            if at >= 0:
+                out[at] = here
+            at = cohort[r]
+            here = out[at]
+        here += amount[r] * weight[unit[r]]
+    if at >= 0:
+        out[at] = here
     return out

@@ -51,3 +51,29 @@ def test_sums_by_unit_and_by_cohort_are_those_of_single_rows(share_daily):
     np.add.at(plain, cohort, amount * of_unit[unit])
     assert np.allclose(rows.by_cohort(rows.clicks, of_unit), plain, rtol=1e-12)
     assert np.allclose(rows.by_cohort(rows.clicks), np.bincount(cohort, amount), rtol=1e-12)
+
+
+@pytest.mark.parametrize("share_daily", [0.0, 0.3])
+def test_one_pass_counts_what_many_passes_count(share_daily):
+    start, daily, hours, unit = told(4, share_daily=share_daily)
+    cohort, cohorts = cohorts_of(start, 7 * HOUR, daily, hours)
+    rng = np.random.default_rng(5)
+    impressions, clicks, spend, orders = rng.poisson(1.0, (4, unit.size)).astype(float)
+    rows = Rows(unit, cohort, cohorts, impressions, clicks, spend, orders, spend, spend)
+    stays, rate = rng.random(cohorts.hour.size), rng.random(UNITS)
+    found = rows.counted(stays, rate, 2.0)
+    assert np.array_equal(found.impressions, rows.by_unit(impressions, None, UNITS))
+    assert np.array_equal(found.clicks, rows.by_unit(clicks, stays, UNITS))
+    assert np.array_equal(found.orders, rows.by_unit(orders, None, UNITS))
+    assert np.array_equal(found.told, rows.by_cohort(orders))
+    assert np.array_equal(found.due, rows.by_cohort(clicks, rate))
+    assert np.array_equal(found.sold, np.flatnonzero(orders >= 2))
+
+
+def test_no_rows_count_nothing():
+    none = np.zeros(0)
+    cohort, cohorts = cohorts_of(np.zeros(0, np.int64), 0, np.zeros(0, np.bool_), none)
+    rows = Rows(cohort, cohort, cohorts, *([none] * 6))
+    found = rows.counted(none, np.ones(3), 0.5)
+    assert (found.clicks == 0).all()
+    assert (found.told.size, found.sold.size, rows.by_cohort(none).size) == (0, 0, 0)
