@@ -6,8 +6,10 @@ paid as a proxy bid, and ordinary hours are spread by the week's profile. Conver
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from domain.errors import InsufficientHistory
 from domain.outlook import Auction, Outlook, RateForecast
@@ -58,11 +60,12 @@ def compose(
     )
     clicks, spend = response.landscape.tables(bids)
     cvr = credits.clicks_kept * conversions.cvr  # of the clicks that an hour charges at first
-    # orders and impressions are told, slopes are taken of gmv and spend
-    told_kind = np.float32 if bids.size >= SINGLE_TABLES_FROM else np.float64
-    orders = np.multiply(clicks, cvr[:, None], out=np.empty(bids.shape, told_kind), casting="same_kind")
     # impressions only inform: plain credibility is enough for the click rate
     ctr = (conversions.clicks + CTR_WORTH) / (conversions.counted.impressions + CTR_WORTH / beliefs.ctr)
+    # orders and impressions are told, slopes are taken of gmv and spend
+    told_kind: Any = np.float32 if bids.size >= SINGLE_TABLES_FROM else np.float64
+    impressions, orders, gmv = np.empty(bids.shape, told_kind), np.empty(bids.shape, told_kind), np.empty(bids.shape)
+    _of_clicks(clicks, np.clip(ctr, 1e-6, 1.0), cvr, cvr * worth, impressions, orders, gmv)
     cv = conversions.shrunk.cv()
     low, high = gamma_band(cvr, cv)
     value = evidence.factors.value[ahead] * conversions.kept[evidence.factors.phase[ahead]]
@@ -71,13 +74,11 @@ def compose(
     return Outlook(
         hours=tuple(hours),
         bids=bids,
-        impressions=np.divide(
-            clicks, np.clip(ctr, 1e-6, 1.0)[:, None], out=np.empty(bids.shape, told_kind), casting="same_kind"
-        ),
+        impressions=impressions,
         clicks=clicks,
         spend=spend,
         orders=orders,
-        gmv=clicks * (cvr * worth)[:, None],
+        gmv=gmv,
         traffic=response.traffic,
         price=response.price,
         value=value,
@@ -102,6 +103,16 @@ def compose(
         else None,
         notes=(*notes, *response.notes, *_words(conversions), *_credit_words(credits)),
     )
+
+
+@njit(cache=True, error_model="numpy")
+def _of_clicks(clicks, ctr, cvr, click_value, impressions, orders, gmv):
+    """Writes the last three tables, (n_units, n_levels), in one pass over the clicks."""
+    for i in range(clicks.shape[0]):
+        for k in range(clicks.shape[1]):
+            impressions[i, k] = clicks[i, k] / ctr[i]
+            orders[i, k] = clicks[i, k] * cvr[i]
+            gmv[i, k] = clicks[i, k] * click_value[i]
 
 
 def _credit_words(credits: Credits) -> tuple[str, ...]:

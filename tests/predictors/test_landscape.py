@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from domain.outlook import Auction
 from predictors.landscape import Landscape, mean_price
+from predictors.normal import near_cdf
 
 
 @given(
@@ -21,6 +23,29 @@ def test_more_bid_never_buys_less_and_never_costs_less(median, spread, auction):
     assert (np.diff(clicks) >= 0).all()
     assert (np.diff(spend) >= 0).all()
     assert np.isfinite(spend).all()
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+def test_tables_of_very_many_bids_are_those_of_few(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    median, spread, volume = np.exp(rng.standard_normal(2500)), rng.uniform(0.1, 1.5, 2500), rng.gamma(1.0, 5.0, 2500)
+    land = Landscape(volume, median, spread, rng.uniform(0.9, 1.1, 2500), Auction.SECOND_PRICE, 0.2, 1.1)
+    bids = land.levels(median * np.exp(rng.standard_normal(2500)), 0.15, 6.0, 20)
+    few = land.tables(bids)
+    monkeypatch.setattr("predictors.landscape.WIDE_FROM", 0)
+    many = land.tables(bids)
+    for one, other in zip(few, many, strict=True):
+        assert np.allclose(one, other, rtol=1e-9, atol=0)
+        assert (np.diff(other) >= 0).all()
+
+
+def test_the_tabled_normal_law_is_the_normal_law():
+    z = np.append(
+        np.linspace(-37.0, 37.0, 200_001), [-8.0, 8.0, np.nextafter(-8.0, 0), np.nextafter(8.0, 0), np.inf, -np.inf]
+    )
+    found = np.array([near_cdf(x) for x in z])
+    assert np.allclose(found, ndtr(z), rtol=3e-10, atol=0)
+    assert np.isnan(near_cdf(np.nan))
 
 
 def test_in_second_price_one_more_click_costs_the_bid():
