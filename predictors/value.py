@@ -111,8 +111,10 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     """Values of orders from single sales; `expected` (n_units,) as in `order_value`. At least one row must have sales."""
     n_units = expected.size
     kept = _usable(sales)
-    unit, count = sales.unit[kept], np.maximum(sales.orders[kept], 1.0)
-    basket = sales.gmv[kept] / count
+    if not kept.all():
+        sales = Sales(sales.unit[kept], sales.orders[kept], sales.gmv[kept])
+    unit, count = sales.unit, np.maximum(sales.orders, 1.0)
+    basket = sales.gmv / count
     stated = np.isfinite(expected) & (expected > 0)
     # without a stated value the account's typical order stands in
     base = expected
@@ -121,8 +123,11 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
         base = np.where(stated, expected, typical * fit_tail(basket / typical).mean)
     log_x = np.log(basket / base[unit])
     prior = np.where(stated, UNIT_SD, UNSTATED_SD) ** 2
-    level, spread, tau = 0.0, BASKET_SD**2, prior
-    apart, apart_var, scale = np.zeros(n_units), tau, 1.0
+    # what sales tell is of units that have any; the others keep their prior
+    sold = np.bincount(unit, minlength=n_units) > 0
+    unit, belief = (np.cumsum(sold) - 1)[unit], prior[sold]
+    level, spread, tau, before = 0.0, BASKET_SD**2, belief, 1.0
+    apart, apart_var, scale = np.zeros(tau.size), tau, 1.0
     y, weight = np.empty(count.size), np.empty(count.size)
     for _ in range(6):
         held, told, off, sure = _weighed(unit, count, log_x, apart, level, spread, y, weight)
@@ -130,10 +135,8 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
         apart_var = 1 / (held + 1 / tau)
         pulled = told - level * held
         apart = apart_var * pulled
-        seen = held > 0
-        around = np.divide(pulled, held, out=np.zeros(n_units), where=seen)
-        scale = _scale(around[seen], 1 / held[seen], prior[seen], scale)
-        tau = prior * scale
+        before, scale = scale, _scale(pulled / held, 1 / held, belief, scale)
+        tau = belief * scale
         left = _left(unit, y, weight, apart, level) * spread
         spread = float((left + BASKET_WORTH * BASKET_SD**2) / (y.size + BASKET_WORTH))
     shape = np.exp(log_x - level - apart[unit])
@@ -147,22 +150,25 @@ def learn_values(sales: Sales, expected: Floats) -> Values:
     # capped sales of a unit against those that the account's shape lets one expect
     capped = np.minimum(shape, CAP * np.exp(0.5 * spread))
     usual = float(count @ capped) / n
-    bought = summed(unit, count, n_units)
+    bought = summed(unit, count, tau.size)
     noise = float((count * (capped / usual - 1) ** 2).sum() + BASKET_WORTH * BASKET_SD**2) / (count.size + BASKET_WORTH)
-    sold = bought > 0
-    over = np.divide(summed(unit, count * capped, n_units), bought, out=np.full(n_units, usual), where=sold) / usual - 1
-    belief = np.full(int(sold.sum()), SHAPE_SD**2)
-    scale = 1.0
+    over = summed(unit, count * capped, tau.size) / bought / usual - 1
+    belief, scale_of_shape = np.full(tau.size, SHAPE_SD**2), 1.0
     for _ in range(3):
-        scale = _scale(over[sold], noise / bought[sold], belief, scale)
-    shape_var = SHAPE_SD**2 * scale
+        scale_of_shape = _scale(over, noise / bought, belief, scale_of_shape)
+    shape_var = SHAPE_SD**2 * scale_of_shape
     credit = bought / (bought + noise / shape_var)
-    value = base * ratio * np.exp(apart) * (1 + credit * over)
-    error = np.sqrt(apart_var + shape_var * (1 - credit))
+    value = base * ratio
+    value[sold] = value[sold] * np.exp(apart) * (1 + credit * over)
+    error = np.sqrt(
+        1 / (1 / (prior * before)) + shape_var
+    )  # `before`: the variances of units with sales are of that scale too
+    error[sold] = np.sqrt(apart_var + shape_var * (1 - credit))
+    tau = prior * scale
     return Values(value, error, float(ratio), float(np.sqrt(spread)), float(np.sqrt(tau[stated].mean() if stated.any() else tau.mean())), law)  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _weighed(unit, count, log_x, apart, level, spread, y, weight):
     """Writes sales on the footing of single orders and what each weighs, (n_rows,).
 

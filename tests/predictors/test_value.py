@@ -151,3 +151,16 @@ def test_units_are_believed_to_differ_from_their_price_as_much_as_they_do(apart:
         off = np.log(found.value / worth)
         assert np.std(off) < most
         assert abs(np.mean(off)) < 0.02
+
+
+@pytest.mark.parametrize("seed", [31, 32])
+def test_units_without_sales_change_nothing_for_the_others(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stated, unit = np.exp(4 + 0.5 * rng.standard_normal(60)), rng.integers(0, 30, 200)
+    unit[:30] = np.arange(30)
+    sales = Sales(unit, np.ones(200), stated[unit] * np.exp(0.4 * rng.standard_normal(200)))
+    few, all_units = learn_values(sales, stated[:30]), learn_values(sales, stated)
+    assert np.array_equal(few.value, all_units.value[:30])
+    assert np.array_equal(few.error, all_units.error[:30])
+    assert np.array_equal(all_units.value[30:], stated[30:] * few.ratio)
+    assert all_units.error[30:].min() > all_units.error[:30].max()
