@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictors.shrinkage import gamma_band, shrink
+from predictors.shrinkage import _gamma_ends, gamma_band, shrink
 
 
 def account(seed: int, clicks: float, noise: float = 0.3, cold: float = 0.75, n: int = 200, bias: float = 1.15):
@@ -116,3 +116,13 @@ def test_a_small_surprise_of_few_orders_moves_the_level_little_and_a_large_one_i
     assert share_followed(0.08) < orders / (orders + 0.15**-2) - 0.1  # what a normal prior of that spread would follow
     assert share_followed(0.6) > orders / (orders + 0.15**-2)
     assert share_followed(-0.45) > share_followed(-0.08) + 0.1
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_a_band_is_read_off_between_the_places_of_its_grid(share):
+    log_cv, low, high = _gamma_ends((1 - share) / 2)
+    cv = np.exp(np.concatenate([np.random.default_rng(3).normal(-1, 2, 2000), log_cv, [-np.inf, 9.0]]))
+    at, mean = np.log(np.clip(cv, 1e-3, 30.0)), np.linspace(0.1, 3.0, cv.size)
+    for found, ends in zip(gamma_band(mean, cv, share), (low, high), strict=True):
+        assert np.allclose(found, mean * np.interp(at, log_cv, ends), rtol=1e-14)
+    assert np.allclose(gamma_band(2.0, 0.3, share), [2 * np.interp(np.log(0.3), log_cv, ends) for ends in (low, high)])
