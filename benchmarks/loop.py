@@ -137,8 +137,8 @@ class Market:
     def write(self, folder: Path) -> int:
         """Write rows and arrivals, and forget them; gives how many rows there are."""
         n = self.rows.height
-        self.rows.write_parquet(folder / "rows.parquet")
-        self.arrivals.write_parquet(folder / "arrivals.parquet")
+        self.rows.write_parquet(folder / "rows-0.parquet")
+        self.arrivals.write_parquet(folder / "arrivals-0.parquet")
         self.rows, self.arrivals = self.rows.clear(), self.arrivals.clear()
         return n
 
@@ -147,13 +147,14 @@ class Market:
         rng = np.random.default_rng(seed)
         unit = np.sort(rng.choice(self.n, changed, replace=False))
         rows = self._rows(np.full(changed, PASSED), unit, rng)
-        rows.write_parquet(folder / "rows-new.parquet")
-        _arrivals(rows).write_parquet(folder / "arrivals-new.parquet")
+        # files are read in order of their names: rows come in order of time, as the warehouse gives them
+        rows.write_parquet(folder / "rows-1.parquet")
+        _arrivals(rows).write_parquet(folder / "arrivals-1.parquet")
         self.hour, self.ahead = self.ahead[1], self.ahead[1:]
 
     def known(self, folder: Path) -> Known:
         """What files tell."""
-        rows, arrivals = (_whole(pl.read_parquet(folder / f"{name}*.parquet")) for name in ("rows", "arrivals"))
+        rows, arrivals = (_whole(pl.read_parquet(folder / f"{name}-*.parquet")) for name in ("rows", "arrivals"))
         account = Account("wide", "EUR", "UTC", "file")
         return Known(account, self.hour, self.units, rows, arrivals, self.live, priors=self.priors)
 

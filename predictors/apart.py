@@ -78,6 +78,10 @@ class Apart:
         ahead = np.zeros((groups.count, groups.day.size - n_past))
         return cls(np.zeros((groups.count, n_past)), ahead, groups.of_unit)
 
+    def some(self, units: Ints) -> "Apart":
+        """The same of some units."""
+        return Apart(self.past, self.ahead, self.of_unit[units])
+
 
 def follow_apart(sums: Floats, traffic: Floats, moved: Floats, before: Floats, groups: Groups) -> Apart:
     """Deviations of the categories.

@@ -11,6 +11,10 @@ from predictors.rows import Positions, Rows, frozen
 
 #: Rows from which on single precision does: its rounding is a ten-millionth, and of each row alone.
 SINGLE_FROM = 4_000_000
+#: Rows from which on what all units share is learned from some units alone, and how many rows these have.
+SAMPLED_FROM, SAMPLED = 4_000_000, 2_000_000
+#: Knuth's multiplier: positions of units, times this, are spread over 32 bits without a pattern that catalogs have too.
+_SPREAD = 2654435761
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,62 @@ class BidRows:
             self.log_factor[hours], self.traffic[hours],
         )  # fmt: skip
         return rows, hours.astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All rows of some units, who are told from the others by their position alone.
+
+    Attributes
+    ----------
+    rows
+        The rows, with all hours and with those units alone.
+    at
+        (n_rows,) their positions among all rows.
+    units
+        (n_units,) positions of the units among all units.
+    """
+
+    rows: BidRows
+    at: Ints
+    units: Ints
+
+    @classmethod
+    def of(cls, rows: BidRows) -> "Sample | None":
+        """About `SAMPLED` rows, or ``None`` where there are so few rows that all of them are looked at.
+
+        What all units share (levels of hours, elasticity, spreads) is known from millions of rows more exactly than the model
+        is true; what single units are needs their own rows, and those are all looked at.
+        """
+        if rows.unit.size < SAMPLED_FROM:
+            return None
+        share = int(2**32 * (SAMPLED / rows.unit.size))
+        mixed = np.arange(rows.n_units, dtype=np.uint64) * np.uint64(_SPREAD) % np.uint64(2**32)
+        units = np.flatnonzero(mixed < share)
+        place = np.full(rows.n_units, -1, np.int32)
+        place[units] = np.arange(units.size)
+        at, unit = _of_units(rows.unit, place)
+        return cls(
+            BidRows(
+                unit, rows.hour[at], rows.clicks[at], rows.spend[at], rows.bid[at],
+                rows.log_median[units], rows.spread[units], rows.per_hour[units], rows.log_factor, rows.traffic,
+            ), at, units,
+        )  # fmt: skip
+
+
+@njit(cache=True)
+def _of_units(unit, place):
+    """Positions of rows whose unit has a place, and that place."""
+    n = 0
+    for r in range(unit.size):
+        n += place[unit[r]] >= 0
+    at, found = np.empty(n, np.int64), np.empty(n, np.int32)
+    k = 0
+    for r in range(unit.size):
+        if place[unit[r]] >= 0:
+            at[k], found[k] = r, place[unit[r]]
+            k += 1
+    return at, found
 
 
 @dataclass(frozen=True, slots=True)

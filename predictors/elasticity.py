@@ -47,19 +47,18 @@ def elasticity_seen(
 @njit(cache=True)
 def _answers(
     unit, hour, clicks, bid, middle, market, group, apart, spread, traffic, per_hour,
-    away, of_unit, of_hour, got, due, steep, distance,
+    of_unit, of_hour, got, due, steep, distance,
 ):  # fmt: skip
-    """Writes each bid's distance from the market price, and rows of which enough is due: clicks, what is due, the landscape's
-    elasticity, and that distance again.
+    """Writes rows of which enough is due: clicks, what is due, the landscape's elasticity, and how far the bid lies from the
+    market price.
     """
     k = 0
     for r in range(unit.size):
         u, h = unit[r], hour[r]
-        x = np.log(bid[r]) - middle[u] - market[h] - apart[group[u], h]
-        away[r] = x
         most = traffic[h] * per_hour[u]
         if most <= LEAST_DUE:
             continue
+        x = np.log(bid[r]) - middle[u] - market[h] - apart[group[u], h]
         z = x / spread[u]
         won = cdf(z)
         expected = most * won
@@ -140,8 +139,8 @@ def _slope(unit, hour, clicks, mean, steep, x, n_units, n_hours):
 
 def elasticity_of(
     rows: BidRows, middle: Floats, market: Floats, prior_sd: float, apart: Apart | None = None
-) -> tuple[float, float, Floats]:
-    """As `elasticity_correction`, and (n_rows,) how far each bid lies from the market price, natural logarithm.
+) -> tuple[float, float]:
+    """As `elasticity_correction`, of rows of forecasts.
 
     Market prices are, as logarithms, `middle` of the unit, `market` of the hour, and what the unit's category is `apart`.
     """
@@ -149,17 +148,16 @@ def elasticity_of(
         apart = Apart.nothing(Groups.none(rows.n_units, rows.n_hours), rows.n_hours)
     per_hour = rows.per_hour if np.isfinite(rows.per_hour).all() else np.ones(rows.n_units)
     n = rows.unit.size
-    away = np.empty(n, rows.kind)
     at, told = [np.empty(n, np.int32) for _ in range(2)], [np.empty(n, rows.kind) for _ in range(4)]
     k = _answers(
         rows.unit, rows.hour, rows.clicks, rows.bid, middle, market, apart.of_unit, apart.past, rows.spread, rows.traffic, per_hour,
-        away, at[0], at[1], told[0], told[1], told[2], told[3],
+        at[0], at[1], told[0], told[1], told[2], told[3],
     )  # fmt: skip
     if k < LEAST_ROWS:
-        return *_shrunk(0.0, 0.0, prior_sd), away
+        return _shrunk(0.0, 0.0, prior_sd)
     clicks, due, steep, distance = (column[:k] for column in told)
     found = _slope(at[0][:k], at[1][:k], clicks, due, steep, distance, rows.n_units, rows.n_hours)
-    return *_shrunk(*found, prior_sd), away
+    return _shrunk(*found, prior_sd)
 
 
 def elasticity_correction(

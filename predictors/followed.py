@@ -9,7 +9,7 @@ from domain.outlook import Auction
 from domain.tables import Floats, Ints, Known
 from predictors.absorbed import absorbed
 from predictors.apart import Apart, Groups
-from predictors.bid_rows import BidRows, Told
+from predictors.bid_rows import BidRows, Sample, Told
 from predictors.daily_dip import HOURS_OF_DAY, dip_shape
 from predictors.elasticity import FIRST_PRICE_SD, PRIOR_SD, elasticity_of
 from predictors.evidence import Evidence, HourFactors
@@ -53,7 +53,8 @@ def followed(
         if priors.price_median is not None and n:  # a forecast took bids that were paid for second prices
             rows = rows.with_law(*absorbed(float(np.median(rows.spread)), FIRST_PRICE)[0])
         groups = _groups(known, factors, int(past[0]) if n_past else now_at, n_past + n_ahead)
-        level, apart = follow_won(rows, n_ahead, price_sd, shape, groups)
+        sample = Sample.of(rows)
+        level, apart = follow_won(rows, n_ahead, price_sd, shape, groups, sample)
     else:
         laws = np.zeros((len(PAYMENTS), 3))
         if priors.price_median is not None and n:  # a forecast of prices took clicks for second-price ones
@@ -61,18 +62,24 @@ def followed(
         chance = learn_payment(rows, price_sd, laws)
         factor, pays = (float(x) for x in chance @ PAYMENTS)
         rows = rows.with_law(*(chance @ laws))
-        level = follow_price(rows, n_ahead, price_sd, factor, pays, shape)
+        sample = Sample.of(rows)
+        level = follow_price(rows, n_ahead, price_sd, factor, pays, shape, sample)
     median, spread = np.exp(rows.log_median), rows.spread
     when = ahead - now_at + gap
     price = factors.price[ahead] * np.exp(level.ahead[when])
     middle = rows.log_median + level.offset
     market = rows.log_factor + level.past
     sd = FIRST_PRICE_SD if auction is Auction.FIRST_PRICE else PRIOR_SD
-    steeper, _, away = elasticity_of(rows, middle, market, sd, apart)
+    if sample is None:
+        steeper, _ = elasticity_of(rows, middle, market, sd, apart)
+    else:
+        steeper, _ = elasticity_of(sample.rows, middle[sample.units], market, sd, apart.some(sample.units))
     flat = spread
     spread = spread / steeper
-    low, high = _win(rows.unit, rows.hour, rows.bid, spread, rows.traffic, away)
-    due = away  # what was a distance is, in the same memory, what is due
+    due = np.empty(rows.unit.size, rows.kind)
+    low, high = _win(
+        rows.unit, rows.hour, rows.bid, middle, market, apart.of_unit, apart.past, spread, rows.traffic, due
+    )
     per_hour, traffic_sd = None if priors.clicks_per_hour is None else rows.per_hour, settings.prior_traffic_sd
     clicks = float(rows.clicks.sum())
     if per_hour is None:
@@ -88,7 +95,7 @@ def followed(
     today = int(factors.day[now_at])
     shared_sd = UNPLACED_LEVEL_SD if auction is Auction.FIRST_PRICE else LEVEL_SD
     found = learn_traffic(
-        rows.unit, rows.hour, factors.day[past], rows.clicks, due, per_hour, today, traffic_sd, shared_sd
+        rows.unit, rows.hour, factors.day[past], rows.clicks, due, per_hour, today, traffic_sd, shared_sd, sample
     )
     same_day = factors.day[ahead] == today
     traffic = np.multiply.outer(found.today, np.where(same_day, factors.traffic[ahead], 0.0))
@@ -180,15 +187,13 @@ def _groups(known: Known, factors: HourFactors, first: int, n_hours: int) -> Gro
 
 
 @njit(cache=True)
-def _win(unit, hour, bid, spread, traffic, away):
-    """Puts ordinary hours' opportunities that bids win in the place of their distance from the market price, (n_rows,).
-
-    Gives (n_units,) the lowest and the highest bid.
-    """
+def _win(unit, hour, bid, middle, market, group, apart, spread, traffic, due):
+    """Writes ordinary hours' opportunities that bids win, (n_rows,); gives (n_units,) the lowest and the highest bid."""
     low, high = np.full(spread.size, np.inf), np.zeros(spread.size)
     for r in range(unit.size):
         u, h, offered = unit[r], hour[r], bid[r]
-        away[r] = traffic[h] * cdf(away[r] / spread[u])
+        away = np.log(offered) - middle[u] - market[h] - apart[group[u], h]
+        due[r] = traffic[h] * cdf(away / spread[u])
         low[u] = min(low[u], offered)
         high[u] = max(high[u], offered)
     return low, high

@@ -37,6 +37,32 @@ def observe(rows: BidRows, factor: float, pays: float) -> tuple[Positions, Posit
 
 
 @njit(cache=True)
+def _told(clicks, spend, bid, log_median, median, s, bulge, log_price, price, factor, pays):
+    """What one row tells of the market price around an hour's log price: root of its precision, miss in standard errors, and
+    d ln (price paid) / d (log price). The first is below 0 where the row tells nothing.
+    """
+    z = (np.log(bid) - log_median - log_price) / s
+    squared = cdf(z - 2 * s)
+    if squared < 1e-12:
+        return -1.0, 0.0, 0.0  # a bid that far below the market tells nothing by its price
+    won, paid = cdf(z), cdf(z - s)
+    of_won = 1.0 / won
+    expected = median * price * bulge  # mean of the law: median x exp(s^2 / 2)
+    second = expected * paid * of_won
+    spare = max((expected * bulge) ** 2 * squared * of_won - second * second, 1e-4 * second * second)
+    mean = (1.0 - pays) * second + pays * bid
+    variance = (1.0 - pays) ** 2 * spare
+    bell = 0.3989422804014327 * np.exp(-0.5 * z * z)
+    mills_won = bell * of_won
+    # phi(z - s) = phi(z) (bid / median) exp(-s^2 / 2)
+    mills_paid = bell * bid / (paid * expected)
+    slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
+    scale = np.sqrt(clicks / variance)
+    pull = min(max((spend / factor / clicks - mean) * scale, -4.0), 4.0)
+    return slope * scale, pull, slope / mean
+
+
+@njit(cache=True)
 def _observe(
     unit, hour, clicks, spend, bid, log_median, median, log_factor, spread, bulge, factor, pays,
     of_unit, of_hour, precision, target, steep,
@@ -60,28 +86,23 @@ def _observe(
                 if not (clicks[r] > 0.0 and spend[r] > 0.0 and bid[r] > 0.0):
                     continue
                 u = unit[r]
-                s = spread[u]
-                z = (np.log(bid[r]) - log_median[u] - log_price) / s
-                squared = cdf(z - 2 * s)
-                if squared < 1e-12:
-                    continue  # a bid that far below the market tells nothing by its price
-                won, paid = cdf(z), cdf(z - s)
-                of_won = 1.0 / won
-                expected = median[u] * price * bulge[u]  # mean of the law: median x exp(s^2 / 2)
-                second = expected * paid * of_won
-                spare = max((expected * bulge[u]) ** 2 * squared * of_won - second * second, 1e-4 * second * second)
-                mean = (1.0 - pays) * second + pays * bid[r]
-                variance = (1.0 - pays) ** 2 * spare
-                bell = 0.3989422804014327 * np.exp(-0.5 * z * z)
-                mills_won = bell * of_won
-                # phi(z - s) = phi(z) (bid / median) exp(-s^2 / 2)
-                mills_paid = bell * bid[r] / (paid * expected)
-                slope = (1.0 - pays) * second * max(1.0 - (mills_paid - mills_won) / s, 1e-3)
-                scale = np.sqrt(clicks[r] / variance)
-                pull = min(max((spend[r] / factor / clicks[r] - mean) * scale, -4.0), 4.0)
-                gain = slope * scale
+                gain, pull, slope = _told(
+                    clicks[r],
+                    spend[r],
+                    bid[r],
+                    log_median[u],
+                    median[u],
+                    spread[u],
+                    bulge[u],
+                    log_price,
+                    price,
+                    factor,
+                    pays,
+                )
+                if gain < 0.0:
+                    continue
                 of_unit[last], of_hour[last] = u, h
-                steep[last] = slope / mean
+                steep[last] = slope
                 precision[last] = gain * gain
                 target[last] = gain * gain * reference + gain * pull
                 last += 1
@@ -99,6 +120,65 @@ def _observe(
         first = last
         start = stop
     return first, blur
+
+
+def place_units(
+    rows: BidRows, level: Floats, factor: float, pays: float, variance: float, dispersion: float
+) -> tuple[Floats, Floats]:
+    """(n_units,) offset of each unit from the market price, and its variance, where all that units share is known.
+
+    Parameters
+    ----------
+    level
+        (n_hours,) level of each hour.
+    factor, pays, variance, dispersion
+        What a click costs over its law, the part of the price that is the bid, variance of offsets, and of rows against what the
+        law of prices explains: see `separate`.
+    """
+    median, bulge = np.exp(rows.log_median), np.exp(0.5 * rows.spread**2)
+    return _place_units(
+        rows.unit, rows.hour, rows.clicks, rows.spend, rows.bid,
+        rows.log_median, median, rows.log_factor + level, rows.spread, bulge, factor, pays, variance, dispersion,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _place_units(
+    unit, hour, clicks, spend, bid, log_median, median, log_price, spread, bulge, factor, pays, variance, dispersion
+):  # fmt: skip
+    n_units = log_median.size
+    price = np.exp(log_price)
+    weight, pulled, blur = np.zeros(n_units), np.zeros(n_units), np.zeros(n_units)
+    for r in range(unit.size):
+        if not (clicks[r] > 0.0 and spend[r] > 0.0 and bid[r] > 0.0):
+            continue
+        u, h = unit[r], hour[r]
+        gain, pull, slope = _told(
+            clicks[r],
+            spend[r],
+            bid[r],
+            log_median[u],
+            median[u],
+            spread[u],
+            bulge[u],
+            log_price[h],
+            price[h],
+            factor,
+            pays,
+        )
+        if gain < 0.0:
+            continue
+        weight[u] += gain * gain
+        pulled[u] += gain * pull
+        blur[u] += (gain * slope) ** 2
+    offset, offset_var = pulled, blur  # the same memory
+    for i in range(n_units):
+        held = max(weight[i], 1e-12)
+        doubt = PAID_SD**2 * weight[i] / blur[i] if blur[i] > 0.0 else 0.0
+        told = 1.0 / (dispersion / held + doubt)
+        offset_var[i] = 1.0 / (told + 1.0 / variance)
+        offset[i] = pulled[i] * (offset_var[i] * told / held)
+    return offset, offset_var
 
 
 @njit(cache=True)

@@ -18,9 +18,9 @@ import numpy as np
 from numba import njit
 
 from domain.tables import Floats
-from predictors.bid_rows import BidRows
+from predictors.bid_rows import BidRows, Sample
 from predictors.daily_dip import learn_dip
-from predictors.paid_prices import observe, separate
+from predictors.paid_prices import observe, place_units, separate
 
 #: Grid of (persistence of the AR part, its hourly sd, hourly sd of the slow part).
 _GRID = np.array(
@@ -62,7 +62,13 @@ class PriceLevel:
 
 
 def follow_price(
-    rows: BidRows, n_ahead: int, unit_sd: float, factor: float = 1.0, pays: float = 0.0, shape: Floats | None = None
+    rows: BidRows,
+    n_ahead: int,
+    unit_sd: float,
+    factor: float = 1.0,
+    pays: float = 0.0,
+    shape: Floats | None = None,
+    sample: Sample | None = None,
 ) -> PriceLevel:
     """Level and offsets from rows of hours.
 
@@ -76,16 +82,20 @@ def follow_price(
         What a click costs over its law, and part of the price that is the bid itself; see `learn_payment`.
     shape
         (n_past + n_ahead,) how prices fall in the course of the hours' days: see `daily_dip`; ``None`` = they do not.
+    sample
+        Units that levels and spreads are learned from; ``None`` = all of them.
     """
-    seen_rows = observe(rows, factor, pays)
+    some = rows if sample is None else sample.rows
     level, offset, offset_var, weight_hour, variance, dispersion = separate(
-        *seen_rows, rows.n_hours, unit_sd, rows.n_units
+        *observe(some, factor, pays), rows.n_hours, unit_sd, some.n_units
     )
     seen = weight_hour > 0
     noise = np.where(seen, dispersion / np.maximum(weight_hour, 1e-12), np.inf)
     ahead, ahead_sd = follow_level(level, noise, n_ahead, shape)
     past = np.where(seen, level, 0.0)
     _carry(past, seen)
+    if sample is not None:
+        offset, offset_var = place_units(rows, past, factor, pays, float(variance), float(dispersion))
     return PriceLevel(past, ahead, ahead_sd, offset, np.sqrt(offset_var), float(np.sqrt(variance)), float(dispersion))
 
 

@@ -12,11 +12,13 @@ the days so far; today's factor moves with each hour.
 Daily rows: clicks per day with weights that halve every few days, shrunk toward campaign and account.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from domain.tables import Floats, Ints
+from domain.tables import Bools, Floats, Ints
+from predictors.bid_rows import Sample
 from predictors.rows import Positions, frozen
 from predictors.shrinkage import shrink
 from predictors.sums import summed
@@ -62,6 +64,23 @@ class Traffic:
     learned_unit_sd: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What rows settle to: factors of days, units and unit-days, and the spreads that all units share."""
+
+    days: Floats
+    credibility: Floats
+    seen_day: Bools
+    level: float
+    day_var: float
+    units: Floats
+    unit_error: Floats
+    cells: Floats
+    unit_var: float
+    cell_var: float
+    hour_var: float
+
+
 def learn_traffic(
     unit: Positions,
     hour: Positions,
@@ -72,6 +91,7 @@ def learn_traffic(
     today: int,
     unit_sd: float,
     level_sd: float = LEVEL_SD,
+    sample: Sample | None = None,
 ) -> Traffic:
     """Corrections from rows of hours.
 
@@ -90,16 +110,47 @@ def learn_traffic(
         Prior relative spread of units around their forecast.
     level_sd
         Prior relative error that all days and units share.
+    sample
+        Units that days and spreads are learned from; ``None`` = all of them.
     """
     n_units, n_hours = per_hour.size, day.size
     first = int(day[0]) if n_hours else today
     n_days = int(max(day[-1], today)) - first + 1 if n_hours else 1
     rows = (frozen(unit), frozen(hour), day - first, frozen(clicks), frozen(won), frozen(per_hour))
-    got, forecast, squares, n_rows = cells_of(*rows, n_days)
-    if not n_rows.any():
+    if sample is None:
+        found = _settle(rows, n_days, unit_sd, level_sd)
+    else:
+        some = sample.rows
+        few = (some.unit, some.hour, day - first, some.clicks, frozen(won[sample.at]), frozen(per_hour[sample.units]))
+        shared = _settle(few, n_days, unit_sd, level_sd)
+        found = None if shared is None else _of_all(rows, n_days, shared)
+    if found is None:
         flat = np.ones(n_units)
         any_day = float(np.hypot(DAY_SD, level_sd))
         return Traffic(flat, flat * unit_sd, flat, any_day, 1.0, any_day, 0.3, unit_sd)
+    days, cells, day_var, level = found.days, found.cells, found.day_var, found.level
+    now = today - first
+    cells_today = cells[:, now] if 0 <= now < n_days else np.zeros(n_units)
+    level_error = 1 / (float(np.where(found.seen_day, 1 / (day_var + 1e-4), 0.0).sum()) + level_sd**-2)
+    open_part = 1 - float(found.credibility[now]) if 0 <= now < n_days else 1.0  # what today's hours have not told
+    return Traffic(
+        unit=found.units,
+        unit_sd=np.sqrt(found.unit_error) / found.units,
+        today=days[now] * (1 + cells_today) if 0 <= now < n_days else np.full(n_units, level),
+        today_sd=float(np.sqrt(day_var * open_part + level_error * open_part**2)),
+        later=level,
+        later_sd=float(np.sqrt(day_var + level_error)),
+        hour_sd=float(np.sqrt(found.hour_var)),
+        learned_unit_sd=float(np.sqrt(found.unit_var)),
+    )
+
+
+def _settle(rows: tuple[Any, ...], n_days: int, unit_sd: float, level_sd: float) -> _Settled | None:
+    """All of it, from rows as `cells_of` takes them; ``None`` where none of them tells anything."""
+    got, forecast, squares, n_rows = cells_of(*rows, n_days)
+    if not n_rows.any():
+        return None
+    n_units = got.shape[0]
     hours_of_day = np.maximum(n_rows / max(n_units, 1), 1.0)
     got_day = got.sum(0)
 
@@ -140,21 +191,19 @@ def learn_traffic(
         hour_got, hour_mean, hour_squares = hour_got[filled], hour_mean[filled], hour_squares[filled]
         miss = (hour_got / hour_mean - 1) ** 2 - 1 / hour_mean - hour_var * hour_squares / hour_mean**2
         shock_var = float(np.clip((np.maximum(miss, -1).sum() + 10 * 0.005) / (filled.sum() + 10), 0.0, 0.5))
+    return _Settled(days, credibility, seen_day, level, day_var, units, unit_error, cells, unit_var, cell_var, hour_var)
 
-    now = today - first
-    cells_today = cells[:, now] if 0 <= now < n_days else np.zeros(n_units)
-    level_error = 1 / (float(np.where(seen_day, 1 / (day_var + 1e-4), 0.0).sum()) + level_sd**-2)
-    open_part = 1 - float(credibility[now]) if 0 <= now < n_days else 1.0  # what today's hours have not told
-    return Traffic(
-        unit=units,
-        unit_sd=np.sqrt(unit_error) / units,
-        today=days[now] * (1 + cells_today) if 0 <= now < n_days else np.full(n_units, level),
-        today_sd=float(np.sqrt(day_var * open_part + level_error * open_part**2)),
-        later=level,
-        later_sd=float(np.sqrt(day_var + level_error)),
-        hour_sd=float(np.sqrt(hour_var)),
-        learned_unit_sd=float(np.sqrt(unit_var)),
-    )
+
+def _of_all(rows: tuple[Any, ...], n_days: int, shared: _Settled) -> _Settled:
+    """Factors of all units and unit-days, where what they share is known."""
+    got, forecast, squares, _ = cells_of(*rows, n_days)
+    units, cells = np.ones(got.shape[0]), np.zeros(got.shape)
+    error = np.full(units.size, shared.unit_var)
+    for _ in range(3):  # a unit's variance goes with its factor
+        of_units(
+            got, forecast, squares, shared.days, units, error, cells, shared.unit_var, shared.cell_var, shared.hour_var
+        )
+    return replace(shared, units=units, unit_error=error, cells=cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ are those of the forecast: what a whole category is off by is a price sooner tha
 Lasting errors of a single unit's market price cannot be told from errors of its volume here, and count as the latter.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numba import njit
 
 from domain.tables import Floats
 from predictors.apart import Apart, Groups, follow_apart
-from predictors.bid_rows import BidRows
+from predictors.bid_rows import BidRows, Sample
 from predictors.paid_prices import cdf
 from predictors.price_level import PriceLevel, follow_level, smooth_level
 
@@ -29,7 +31,12 @@ ROUNDS, STEP = 5, 0.3
 
 
 def follow_won(
-    rows: BidRows, n_ahead: int, unit_sd: float, shape: Floats | None = None, groups: Groups | None = None
+    rows: BidRows,
+    n_ahead: int,
+    unit_sd: float,
+    shape: Floats | None = None,
+    groups: Groups | None = None,
+    sample: Sample | None = None,
 ) -> tuple[PriceLevel, Apart]:
     """Level of the market price from clicks won at known bids, and how far categories lie from it.
 
@@ -45,7 +52,17 @@ def follow_won(
         (n_past + n_ahead,) how prices fall in the course of a day, as in `follow_price`.
     groups
         Categories of the units, and days; ``None`` = all units share one price level.
+    sample
+        Units that all is learned from; ``None`` = all of them.
     """
+    if sample is not None:
+        whole = groups if groups is not None else Groups.none(rows.n_units, rows.n_hours + n_ahead)
+        level, apart = follow_won(
+            sample.rows, n_ahead, unit_sd, shape, replace(whole, of_unit=whole.of_unit[sample.units])
+        )
+        nothing = np.zeros(rows.n_units)
+        level = replace(level, offset=nothing, offset_sd=np.full(rows.n_units, unit_sd))
+        return level, replace(apart, of_unit=whole.of_unit)
     n_units, n_past = rows.n_units, rows.n_hours
     per_hour = rows.per_hour if np.isfinite(rows.per_hour).all() else np.ones(n_units)
     level, told = np.zeros(n_past), np.zeros(n_past)
