@@ -23,11 +23,12 @@ from predictors.judging import Judgement
 from predictors.logistic import Design, Logistic
 from predictors.logs import RateBundle
 from predictors.rate_model import Member, RateModel, Scores
+from predictors.rate_spread import Law, Spread
 from predictors.rate_units import UnitRates
 from predictors.trees import Trees
 
-#: Format of what is written, and those that are read: 3 is the same without units' own rates.
-FORMAT, READABLE = 4, (3, 4)
+#: Format of what is written, and those that are read: 4 is the same without bands of single products and units, 3 without their rates too.
+FORMAT, READABLE = 5, (3, 4, 5)
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "polars")
 
 
@@ -76,6 +77,8 @@ def save_bundle(bundle: RateBundle, path: Path) -> None:
             texts[f"trees{k}_{t}.txt"] = trees.text
             for c, statistics in enumerate(trees.statistics):
                 arrays[f"statistics{k}_{t}_{c}"] = statistics
+    for k, law in enumerate(model.spread.laws):
+        arrays |= {f"levels{k}": law.names, f"trials{k}": law.trials}
     for name, edges in model.encoder.edges.items():
         arrays[f"edges:{name}"] = edges
     numbers = io.BytesIO()
@@ -88,7 +91,9 @@ def save_bundle(bundle: RateBundle, path: Path) -> None:
         "tag_sizes": list(model.design.tag_sizes),
         "rate": model.rate,
         "evidence": model.evidence,
-        "spread": model.spread,
+        "spread": model.spread.sd,
+        "drift": model.spread.drift,
+        "laws": [[law.sd, law.share, list(law.columns)] for law in model.spread.laws],
         "calibration": model.calibration.kind,
         "final": model.final is not None,
         "profile": {name: list(shares) for name, shares in bundle.profile.items()},
@@ -110,6 +115,14 @@ def _units(arrays: Mapping[str, np.ndarray], k: int) -> UnitRates | None:
         return None
     columns = tuple(arrays[f"unit_columns{k}"].tolist())
     return UnitRates(columns, arrays[f"units{k}"], arrays[f"unit_rates{k}"], float(arrays[f"unit_mean{k}"][0]))
+
+
+def _spread(arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> Spread:
+    laws = (
+        Law(sd, share, tuple(columns), arrays[f"levels{k}"], arrays[f"trials{k}"])
+        for k, (sd, share, columns) in enumerate(state.get("laws", []))
+    )
+    return Spread(state["spread"], state.get("drift", 0.0), tuple(laws))
 
 
 def load_bundle(path: Path) -> RateBundle:
@@ -158,7 +171,7 @@ def load_bundle(path: Path) -> RateBundle:
             Calibration(state["calibration"], arrays["calibration"]),
             state["rate"],
             state["evidence"],
-            state["spread"],
+            _spread(arrays, state),
             None
             if manifest["scores"] is None
             else Scores(**manifest["scores"] | {"n_trees": tuple(manifest["scores"]["n_trees"])}),

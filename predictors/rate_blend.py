@@ -14,9 +14,10 @@ from scipy.special import expit
 from domain.tables import Floats, Ints
 from predictors.calibration import PLATT, blend_weights, choose_calibration, trial_loss
 from predictors.features import Encoder
+from predictors.rate_laws import spread_of
 from predictors.rate_model import Member, RateModel, Scores
 from predictors.rate_rounds import hold_out
-from predictors.rate_spread import spread_of_groups, units_of
+from predictors.rate_spread import Spread
 from predictors.rate_training import MANY_ROWS, RIDGES, Training, fit_final, total_loss, weigh_recent
 from predictors.trees import TREES
 
@@ -27,7 +28,10 @@ LEAST_GAIN, DOUBT = 0.5, 0.25
 
 
 def cross_fit(
-    work: Training, encoder: Encoder, notes: tuple[str, ...], constant: Callable[[str, Scores | None, float], RateModel]
+    work: Training,
+    encoder: Encoder,
+    notes: tuple[str, ...],
+    constant: Callable[[str, Scores | None, Spread], RateModel],
 ) -> tuple[RateModel, Floats]:
     """Model, and the log-odds of each row by what had not seen it."""
     n = work.share.size
@@ -87,14 +91,11 @@ def cross_fit(
         trust=trust,
         units=total_loss(every[:, -1], share, weight) / trials if work.units else None,
     )
-    unit = units_of(work) if work.group is None else work.group
-
-    def spread(rates: Floats) -> float:
-        return spread_of_groups(rates, share, weight, None if unit is None else unit[judged])
-
     reason = f"on unseen rows the blend gains {gained:.5f} of log loss, too little beside its noise of {noise:.5f}"
     if not trust and not fallback[-1]:
-        return constant(reason, scores, spread(expit(plain))), _everywhere(plain, judged)
+        return constant(reason, scores, spread_of(work, judged, expit(plain), follows=False)), _everywhere(
+            plain, judged
+        )
     if not trust:
         notes = (*notes, f"units' own rates, shrunk to the mean by a beta-binomial: {reason}")
     blend = trust * np.mean([blend_weights(z, share, weight, usual) for z in each], axis=0) + (1 - trust) * fallback
@@ -113,7 +114,7 @@ def cross_fit(
         calibration=calibration,
         rate=work.rate,
         evidence=work.total,
-        spread=spread(expit(told)),
+        spread=spread_of(work, judged, expit(told), follows=True),
         scores=scores,
         unseen=np.zeros(0),
         notes=(*notes, *recency),

@@ -1,7 +1,7 @@
 """A fitted rate: what turns rows into rates with bands, and what cross-validation said of it.
 
 The band has three parts: the level, the spread over the folds' models (jackknife), and how far groups of rows lie from
-their prediction beyond binomial noise.
+their prediction beyond binomial noise (`rate_spread`).
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from predictors.columns import Columns
 from predictors.features import Encoded, Encoder
 from predictors.judging import Judgement
 from predictors.logistic import Design, Logistic
+from predictors.rate_spread import Spread, median_of
 from predictors.rate_units import UnitRates
 from predictors.trees import Trees
 
@@ -71,7 +72,7 @@ class RateModel:
     rate, evidence
         Constant rate of the training rows, and their successes.
     spread
-        Standard deviation of log-odds among groups of rows that are predicted the same.
+        How far log-odds of groups of rows lie from their prediction; of reports, of each unit.
     scores
         What cross-validation said; ``None`` where nothing could be validated.
     unseen
@@ -92,7 +93,7 @@ class RateModel:
     calibration: Calibration
     rate: float
     evidence: float
-    spread: float
+    spread: Spread
     scores: Scores | None
     unseen: Floats
     notes: tuple[str, ...] = ()
@@ -106,19 +107,23 @@ class RateModel:
 
     def predict(self, frame: Columns) -> tuple[Floats, Floats, Floats]:
         """(n_rows,) mean rate, and its 80 % band."""
-        variance = 1.0 / (self.evidence + 1.0) + self.spread**2
+        level = 1.0 / (self.evidence + 1.0)
         if not self.members:
-            centre = np.full(frame.height, np.log(self.rate / (1 - self.rate)))
-            half = Z80 * np.sqrt(variance)
-            return expit(centre), expit(centre - half), expit(centre + half)
+            variance = level + self.spread.sd**2 + self.spread.drift**2
+            return _band(np.full(frame.height, self.rate), np.full(frame.height, variance))
         data = self.encoder.apply(frame)
         each = [self._blended(member, data) for member in self.members]
         folds = len(each)
         middle = np.mean(each, axis=0)
-        variance = variance + (folds - 1) / folds * ((np.stack(each) - middle) ** 2).sum(0)
-        centre = middle if self.final is None else self._blended(self.final, data)
-        half = Z80 * np.sqrt(variance)
-        return expit(centre), expit(centre - half), expit(centre + half)
+        differ = (folds - 1) / folds * ((np.stack(each) - middle) ** 2).sum(0)
+        rate = expit(middle if self.final is None else self._blended(self.final, data))
+        return _band(rate, level + self.spread.variance(rate, data, differ))
 
     def _blended(self, member: Member, data: Encoded) -> Floats:
         return self.calibration(self.blend[0] + member.logits(data, self.design) @ self.blend[1:])
+
+
+def _band(rate: Floats, variance: Floats) -> tuple[Floats, Floats, Floats]:
+    """Rates, and ends of 80 % bands that are normal in log-odds with these rates as means."""
+    middle, half = median_of(rate, variance), Z80 * np.sqrt(variance)
+    return rate, np.minimum(expit(middle - half), rate), np.maximum(expit(middle + half), rate)

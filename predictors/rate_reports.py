@@ -13,6 +13,7 @@ from predictors.judging import judge
 from predictors.logistic import Design
 from predictors.rate_blend import cross_fit
 from predictors.rate_model import RateModel, Scores
+from predictors.rate_spread import Spread
 from predictors.rate_training import Training
 from predictors.rate_units import unit_columns
 from predictors.sums import summed
@@ -26,7 +27,7 @@ def fit_report(
     rate: float,
     total: float,
     notes: tuple[str, ...],
-    constant: Callable[[str, Scores | None, float], RateModel],
+    constant: Callable[[str, Scores | None, Spread], RateModel],
     place: tuple[NDArray[np.intp], int],
     own: bool,
 ) -> RateModel:

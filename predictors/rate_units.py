@@ -43,11 +43,7 @@ class UnitRates:
 
     def logits(self, data: Encoded) -> Floats:
         """(n_rows,) log-odds of the rows' units."""
-        table = _table(self.names).with_columns(z=self.known)
-        rows = _table(data.codes[:, self.columns])
-        on = [name for name in rows.columns if name != "z"]
-        joined = rows.join(table, on=on, how="left", maintain_order="left")
-        return joined["z"].fill_null(self.mean).to_numpy()
+        return _looked_up(data, self.columns, self.names, self.known, self.mean)
 
 
 def unit_columns(data: Encoded, always: bool) -> tuple[int, ...]:
@@ -70,6 +66,23 @@ def units_of_rows(data: Encoded, columns: tuple[int, ...]) -> tuple[NDArray[np.i
     """(n_units, n_columns) codes of each unit, and (n_rows,) unit of each row."""
     names, unit = np.unique(data.codes[:, columns], axis=0, return_inverse=True)
     return names.astype(np.int32), unit.astype(np.int64).ravel()
+
+
+def trials_of_rows(data: Encoded, columns: tuple[int, ...], names: NDArray[np.int32], trials: Floats) -> Floats:
+    """(n_rows,) trials of the rows' units, 0 for those without a name among (n_units, n_columns) `names`."""
+    return _looked_up(data, columns, names, trials, 0.0)
+
+
+def _looked_up(
+    data: Encoded, columns: tuple[int, ...], names: NDArray[np.int32], numbers: Floats, otherwise: float
+) -> Floats:
+    if len(columns) == 1:  # codes are positions
+        found = np.full(max(int(names.max(initial=0)), int(data.codes[:, columns[0]].max(initial=0))) + 1, otherwise)
+        found[names[:, 0]] = numbers
+        return found[data.codes[:, columns[0]]]
+    rows = _table(data.codes[:, columns])
+    joined = rows.join(_table(names).with_columns(z=numbers), on=rows.columns, how="left", maintain_order="left")
+    return joined["z"].fill_null(otherwise).to_numpy()
 
 
 def _law(hits: Floats, trials: Floats) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from predictors.rate_blend import cross_fit
 from predictors.rate_folds import deal_folds, split_words
 from predictors.rate_model import RateModel, Scores
 from predictors.rate_reports import fit_report
+from predictors.rate_spread import Spread
 from predictors.rate_training import MANY_ROWS, Training
 from predictors.rate_units import unit_columns, units_of_rows
 
@@ -33,6 +34,7 @@ from predictors.rate_units import unit_columns, units_of_rows
 REPEATED_BELOW = (12_000, 5_000)
 #: Trials of an average unit from which its own rate is weighed.
 TRIALS_OF_UNIT = 3.0
+NO_SPREAD = Spread(0.0)
 
 
 def fit_rate(
@@ -74,7 +76,7 @@ def fit_rate(
         f"column {name!r} is left out: {why}" for name, why in encoder.left_out.items() if why != ASKED
     )
 
-    def constant(reason: str, scores: Scores | None = None, spread: float = 0.0) -> RateModel:
+    def constant(reason: str, scores: Scores | None = None, spread: Spread = NO_SPREAD) -> RateModel:
         unseen = np.where(trials > 0, rate, np.nan)
         words = (*spare, f"constant rate: {reason}")
         design = Design((), (), np.zeros(0), np.zeros((4, 0)))

@@ -6,6 +6,7 @@ rows and a few hundred cohorts; then a pass over the rows is all that an estimat
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numba import njit
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from domain.tables import US_PER_HOUR, Bools, Floats, Ints
 
 Positions = NDArray[np.int32]
+Column = TypeVar("Column", bound=NDArray[np.generic])
 #: Lengths of daily rows that are told apart, hours.
 _LONGEST = 62
 
@@ -125,7 +127,7 @@ class Rows:
         return _by_cohort(self.unit, self.cohort, frozen(amount), weight, n)
 
 
-def frozen(column: NDArray[np.generic]) -> NDArray[np.generic]:
+def frozen(column: Column) -> Column:
     """The same memory, not to be written."""
     if column.flags.writeable:
         column = column.view()

@@ -13,7 +13,7 @@ Daily rows: clicks per day with weights that halve every few days, shrunk toward
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,6 +62,17 @@ class Traffic:
     later_sd: float
     hour_sd: float
     learned_unit_sd: float
+
+
+class _Rows(NamedTuple):
+    """Rows as `traffic_passes` takes them; `day` (n_hours,) counts from 0."""
+
+    unit: Positions
+    hour: Positions
+    day: Ints
+    clicks: Floats
+    won: Floats
+    per_hour: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +127,14 @@ def learn_traffic(
     n_units, n_hours = per_hour.size, day.size
     first = int(day[0]) if n_hours else today
     n_days = int(max(day[-1], today)) - first + 1 if n_hours else 1
-    rows = (frozen(unit), frozen(hour), day - first, frozen(clicks), frozen(won), frozen(per_hour))
+    rows = _Rows(frozen(unit), frozen(hour), day - first, frozen(clicks), frozen(won), frozen(per_hour))
     if sample is None:
         found = _settle(rows, n_days, unit_sd, level_sd)
     else:
         some = sample.rows
-        few = (some.unit, some.hour, day - first, some.clicks, frozen(won[sample.at]), frozen(per_hour[sample.units]))
+        few = _Rows(
+            some.unit, some.hour, day - first, some.clicks, frozen(won[sample.at]), frozen(per_hour[sample.units])
+        )
         shared = _settle(few, n_days, unit_sd, level_sd)
         found = None if shared is None else _of_all(rows, n_days, shared)
     if found is None:
@@ -145,7 +158,7 @@ def learn_traffic(
     )
 
 
-def _settle(rows: tuple[Any, ...], n_days: int, unit_sd: float, level_sd: float) -> _Settled | None:
+def _settle(rows: _Rows, n_days: int, unit_sd: float, level_sd: float) -> _Settled | None:
     """All of it, from rows as `cells_of` takes them; ``None`` where none of them tells anything."""
     got, forecast, squares, n_rows = cells_of(*rows, n_days)
     if not n_rows.any():
@@ -194,7 +207,7 @@ def _settle(rows: tuple[Any, ...], n_days: int, unit_sd: float, level_sd: float)
     return _Settled(days, credibility, seen_day, level, day_var, units, unit_error, cells, unit_var, cell_var, hour_var)
 
 
-def _of_all(rows: tuple[Any, ...], n_days: int, shared: _Settled) -> _Settled:
+def _of_all(rows: _Rows, n_days: int, shared: _Settled) -> _Settled:
     """Factors of all units and unit-days, where what they share is known."""
     got, forecast, squares, _ = cells_of(*rows, n_days)
     units, cells = np.ones(got.shape[0]), np.zeros(got.shape)
