@@ -29,18 +29,19 @@ def spread_of(work: Training, judged: NDArray[np.bool_], rate: Floats, follows: 
     units = work.by_trial or (reports and not apart)
     laws = []
     for columns in _levels(work, units):
-        names, level = _named(work, columns)
-        kept = level >= 0
-        if not kept.any():
-            continue
+        names, level, first = _named(work, columns)
         n, n_folds = names.shape[0], int(fold.max(initial=0)) + 1
-        mine = kept[judged]
-        trials = summed(level[kept], work.weight[kept], n)
+        trials = summed(level, work.weight, n)
+        trials[:first] = 0.0
+        mine = judged.copy()
+        mine[judged] = level[judged] >= first
+        if not mine.any():
+            continue
         part = level * n_folds + fold
-        others = trials[level] - summed(part[kept], work.weight[kept], n * n_folds)[np.where(kept, part, 0)]
-        parts = part[judged][mine] if follows else level[judged][mine]
-        told = np.maximum(others[judged][mine], 0.0) if follows else None
-        sd_of, counts, evidence = learn_spread(rate[mine], share[mine], weight[mine], parts, told)
+        others = trials[level[mine]] - summed(part, work.weight, n * n_folds)[part[mine]] if follows else None
+        parts = (part if follows else level)[mine]
+        told = mine[judged]
+        sd_of, counts, evidence = learn_spread(rate[told], share[told], weight[told], parts, others)
         # units of reports differ; whether levels of one column of many do is to be shown, and is as likely as not before
         chance = 1.0 if units else float(expit(evidence))
         if chance > LEAST_CHANCE:
@@ -58,11 +59,11 @@ def _levels(work: Training, units: bool) -> list[tuple[int, ...]]:
     return [(int(c),) for c in np.flatnonzero(work.data.named)]
 
 
-def _named(work: Training, columns: tuple[int, ...]) -> tuple[NDArray[np.int32], Ints]:
-    """(n_levels, n_columns) codes of the levels, and (n_rows,) level of each row, -1 for those that have none."""
+def _named(work: Training, columns: tuple[int, ...]) -> tuple[NDArray[np.int32], Ints, int]:
+    """(n_levels, n_columns) codes of the levels, (n_rows,) level of each row, and the first level that is one."""
     if len(columns) != 1:
-        return units_of_rows(work.data, columns)
+        return *units_of_rows(work.data, columns), 0
     codes = work.data.codes[:, columns[0]].astype(np.int64)
     # rare and missing categories share a code: few of them are as good as never seen
     first = 0 if np.count_nonzero(codes == 0) > MANY_OTHERS * codes.size else 1
-    return np.arange(first, int(codes.max(initial=0)) + 1, dtype=np.int32)[:, None], codes - first
+    return np.arange(int(codes.max(initial=0)) + 1, dtype=np.int32)[:, None], codes, first

@@ -61,9 +61,9 @@ class Law:
     names: NDArray[np.int32]
     trials: Floats
 
-    def variance(self, rate: Floats, data: Encoded) -> Floats:
-        """(n_rows,) of the log-odds of rows that are predicted `rate`."""
-        return _variance(self.sd, self.share, trials_of_rows(data, self.columns, self.names, self.trials), rate)
+    def variance(self, noise: Floats, data: Encoded) -> Floats:
+        """(n_rows,) of the log-odds of rows of which a single trial has the variance `noise`."""
+        return _variance(self.sd, self.share, trials_of_rows(data, self.columns, self.names, self.trials), noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,14 @@ class Spread:
 
     def variance(self, rate: Floats, data: Encoded, least: Floats) -> Floats:
         """(n_rows,) of the log-odds of rows that are predicted `rate`, and whose models differ by `least`."""
-        widest = np.maximum(least, self.sd**2)
+        widest, noise = np.maximum(least, self.sd**2), rate * (1 - rate)
         for law in self.laws:
-            np.maximum(widest, law.variance(rate, data), out=widest)
+            np.maximum(widest, law.variance(noise, data), out=widest)
         return widest + self.drift**2
 
 
-def _variance(sd: float, share: float, trials: Floats, rate: Floats) -> Floats:
-    return 1.0 / (sd**-2.0 + share * trials * rate * (1 - rate))
+def _variance(sd: float, share: float, trials: Floats, noise: Floats) -> Floats:
+    return 1.0 / (sd**-2.0 + share * trials * noise)
 
 
 def median_of(mean: Floats, variance: Floats) -> Floats:
@@ -135,12 +135,13 @@ def learn_spread(
     known, shares = np.zeros(n), SHARES[:1]
     if others is not None:
         known[part], shares = others, SHARES
+    noise = mean * (1 - mean)
     prior = -0.5 * (np.log(SPREADS / USUAL) / PRIOR_SD) ** 2
     prior -= np.log(np.exp(prior).sum() * shares.size)
     fit = np.empty((SPREADS.size, shares.size))
     for i, sd in enumerate(SPREADS):
         for j, counts in enumerate(shares):
-            variance = _variance(sd, counts, known[some], mean)
+            variance = _variance(sd, counts, known[some], noise)
             z = median_of(mean, variance)[:, None] + np.sqrt(variance)[:, None] * _NODES
             each = -hits[:, None] * np.logaddexp(0.0, -z) - lost[:, None] * np.logaddexp(0.0, z)
             top = each.max(axis=1)
