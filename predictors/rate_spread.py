@@ -102,6 +102,7 @@ def median_of(mean: Floats, variance: Floats) -> Floats:
     Of rare successes the law is log-normal and the middle lies half the variance lower; of others MacKay's approximation
     (Neural Computation 4, 1992) says how far: the smaller shift is right to 0.03 up to a standard deviation of 1.
     """
+    mean = np.clip(mean, 1e-15, 1 - 1e-15)  # a rate that is rounded to an end has finite log-odds too
     z = np.log(mean / (1 - mean))
     rare = 0.5 * variance * np.abs(1 - 2 * mean)
     return z + np.sign(z) * np.minimum(rare, np.abs(z) * (np.sqrt(1 + 0.346 * variance) - 1))

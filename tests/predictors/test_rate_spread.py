@@ -104,6 +104,10 @@ def test_the_middle_of_a_band_has_the_rate_as_its_mean():
             assert (weights @ expit(middle + sd * nodes)) / weights.sum() == pytest.approx(mean, rel=0.025)
 
 
+def test_rates_that_are_rounded_to_an_end_have_a_middle_too():
+    assert np.isfinite(median_of(np.array([0.0, 1.0]), np.array([1.0, 0.0]))).all()
+
+
 def test_a_bundle_keeps_the_bands_of_units_and_older_ones_are_read(tmp_path):
     frame, _ = report(430)
     bundle = fit_rates(frame.head(80), "orders", trials="clicks")
